@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * zcopy: file-to-socket transfers as gather lists of page references.
+ *
+ * This header is the contract between /dev/zcopy and programs. All types have
+ * a fixed width and the same layout for 32-bit and 64-bit callers. Structures
+ * passed to an ioctl grow at their end only: the size encoded in the ioctl
+ * number tells the module which version a program was built with, and what a
+ * program leaves out reads as zero.
+ */
+#ifndef _UAPI_LINUX_ZCOPY_H
+#define _UAPI_LINUX_ZCOPY_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * define ZCOPY_MEMORY - value of zcopy_segment.fd that names a memory segment
+ *
+ * Not -1, so that the result of an open() that failed is never taken for it.
+ */
+#define ZCOPY_MEMORY	(-2)
+
+/**
+ * struct zcopy_segment - one part of a transfer
+ * @addr:  file segment: offset of the first byte in the file, 0 to 2^63 - 1;
+ *         memory segment: the user address of the first byte
+ * @len:   bytes. In a file segment 0 means "to the end of the file", whose
+ *         size is read again as the transfer goes; in a memory segment 0 means
+ *         nothing
+ * @fd:    a regular file or shared-memory object open for reading, or
+ *         %ZCOPY_MEMORY
+ * @flags: must be 0
+ *
+ * A memory segment is copied before the ioctl returns, so its buffer is the
+ * caller's again at once. The file position of @fd is neither used nor moved.
+ */
+struct zcopy_segment {
+	__u64 addr;
+	__u64 len;
+	__s32 fd;
+	__u32 flags;
+};
+
+/**
+ * DOC: transfer flags
+ *
+ * %ZCOPY_NODISKIO
+ *	Never read the disk: a page that is not cached and up to date ends the
+ *	transfer with -EBUSY and the bytes that went.
+ * %ZCOPY_NOCACHE
+ *	Reserved: drop what the transfer brought into the page cache.
+ * %ZCOPY_SYNC
+ *	Reserved: complete when the network no longer references the pages.
+ * %ZCOPY_NOTIFY
+ *	Reserved: two completions, sent and released.
+ * %ZCOPY_USER_READAHEAD
+ *	Read ahead exactly zcopy_transfer.readahead pages. Without this flag
+ *	the larger of that number and the kernel's own heuristic is used.
+ * %ZCOPY_LEASE
+ *	Reserved: hold a kernel lease on the files while the transfer runs.
+ * %ZCOPY_MORE
+ *	More data follows on this socket: do not push the last partial packet.
+ *
+ * A flag the running module does not serve is refused with EOPNOTSUPP, never
+ * ignored; zcopy_info.transfer_flags tells which ones it serves.
+ */
+#define ZCOPY_NODISKIO		0x01
+#define ZCOPY_NOCACHE		0x02
+#define ZCOPY_SYNC		0x04
+#define ZCOPY_NOTIFY		0x08
+#define ZCOPY_USER_READAHEAD	0x10
+#define ZCOPY_LEASE		0x20
+#define ZCOPY_MORE		0x40
+
+/** define ZCOPY_MAX_READAHEAD - largest zcopy_transfer.readahead, in pages */
+#define ZCOPY_MAX_READAHEAD	65535U
+
+/**
+ * struct zcopy_transfer - one unit of work: a vector of segments to a socket
+ * @user_data:   any value; comes back in the completion
+ * @segments:    user address of an array of struct zcopy_segment, sent in order
+ * @nr_segments: elements of @segments, 1 to zcopy_info.max_segments
+ * @socket:      descriptor of a connected stream socket: TCP (IPv4, IPv6,
+ *               kernel TLS included), MPTCP, AF_UNIX or AF_VSOCK
+ * @flags:       ZCOPY_* transfer flags
+ * @readahead:   pages, 0 to %ZCOPY_MAX_READAHEAD
+ * @reserved:    must be 0
+ */
+struct zcopy_transfer {
+	__u64 user_data;
+	__u64 segments;
+	__u32 nr_segments;
+	__s32 socket;
+	__u32 flags;
+	__u32 readahead;
+	__u64 reserved[2];
+};
+
+/**
+ * DOC: completion flags
+ *
+ * %ZCOPY_C_COPIED
+ *	The kernel had to copy payload: the socket's protocol or the card it
+ *	sends through cannot gather.
+ * %ZCOPY_C_TRUNCATED
+ *	A file ended before the length asked for. The segments behind it were
+ *	sent all the same.
+ * %ZCOPY_C_FILE_ERROR
+ *	zcopy_completion.error is the file's.
+ * %ZCOPY_C_SOCKET_ERROR
+ *	zcopy_completion.error is the socket's.
+ */
+#define ZCOPY_C_COPIED		0x04
+#define ZCOPY_C_TRUNCATED	0x08
+#define ZCOPY_C_FILE_ERROR	0x40
+#define ZCOPY_C_SOCKET_ERROR	0x80
+
+/**
+ * struct zcopy_completion - what became of a transfer
+ * @user_data: that of the transfer
+ * @bytes:     bytes the socket accepted, of all segments together; they are a
+ *             prefix of the segment vector unless %ZCOPY_C_TRUNCATED is set
+ * @error:     0, or a negative errno that ended the transfer after @bytes
+ * @flags:     ZCOPY_C_* completion flags
+ *
+ * Values of @error and their one cause:
+ *
+ * ======== ==================================================================
+ * -EAGAIN  the socket is O_NONBLOCK, or SO_SNDTIMEO ran out, and its buffer
+ *          is full
+ * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory
+ * -EINTR   a signal arrived
+ * -EPIPE   the socket was shut down for sending, here or by the peer
+ * -EIO     with ZCOPY_C_FILE_ERROR: the file could not be read
+ * -ENOMEM  no memory for the gather list or for a page of the file
+ * other    with ZCOPY_C_SOCKET_ERROR: the socket's pending error (ECONNRESET,
+ *          ETIMEDOUT, ...); with ZCOPY_C_FILE_ERROR: the filesystem's
+ * ======== ==================================================================
+ */
+struct zcopy_completion {
+	__u64 user_data;
+	__u64 bytes;
+	__s32 error;
+	__u32 flags;
+};
+
+/**
+ * struct zcopy_send - argument of ZCOPY_IOC_SEND
+ * @completion: out; keeps its value when the ioctl fails
+ * @transfer:   in
+ */
+struct zcopy_send {
+	struct zcopy_completion completion;
+	struct zcopy_transfer transfer;
+};
+
+/**
+ * DOC: feature bits
+ *
+ * %ZCOPY_FEATURE_SEND
+ *	ZCOPY_IOC_SEND is there.
+ * %ZCOPY_FEATURE_STATS
+ *	ZCOPY_IOC_STATS is there.
+ */
+#define ZCOPY_FEATURE_SEND	0x01ULL
+#define ZCOPY_FEATURE_STATS	0x02ULL
+
+/**
+ * struct zcopy_info - argument of ZCOPY_IOC_INFO, all of it out
+ * @version:        of the module: major << 16 | minor << 8 | patch
+ * @transfer_flags: the transfer flags that are served
+ * @features:       ZCOPY_FEATURE_* bits
+ * @max_segments:   segments a transfer
+ * @max_memory:     bytes of all memory segments of a transfer together
+ * @batch_bytes:    most bytes of page references held for one transfer at once
+ * @reserved:       0
+ */
+struct zcopy_info {
+	__u32 version;
+	__u32 transfer_flags;
+	__u64 features;
+	__u32 max_segments;
+	__u32 max_memory;
+	__u32 batch_bytes;
+	__u32 reserved;
+};
+
+/* Whose counters ZCOPY_IOC_STATS reads. */
+#define ZCOPY_STATS_CONTEXT	0	/* this open file description's */
+#define ZCOPY_STATS_MODULE	1	/* all since the module was loaded */
+
+/**
+ * struct zcopy_stats - argument of ZCOPY_IOC_STATS
+ * @scope:         in: %ZCOPY_STATS_CONTEXT or %ZCOPY_STATS_MODULE
+ * @reserved:      must be 0
+ * @transfers:     transfers that ended, in whatever way
+ * @bytes:         bytes sockets accepted
+ * @bytes_memory:  of those, bytes of memory segments
+ * @bytes_copied:  of those, bytes handed to a socket whose protocol or card
+ *                 cannot gather, so that the kernel copied them
+ * @batches:       gather lists handed to sockets, i.e. sendmsg calls
+ * @folios:        page-cache folios looked up and put on gather lists
+ * @disk_waits:    times a transfer waited for a page that was not in memory
+ * @file_errors:   completions with %ZCOPY_C_FILE_ERROR
+ * @socket_errors: completions with %ZCOPY_C_SOCKET_ERROR
+ * @active:        transfers that have not ended yet, now
+ * @folios_held:   page-cache folios the module references, now
+ */
+struct zcopy_stats {
+	__u32 scope;
+	__u32 reserved;
+	__u64 transfers;
+	__u64 bytes;
+	__u64 bytes_memory;
+	__u64 bytes_copied;
+	__u64 batches;
+	__u64 folios;
+	__u64 disk_waits;
+	__u64 file_errors;
+	__u64 socket_errors;
+	__u64 active;
+	__u64 folios_held;
+};
+
+/**
+ * DOC: ioctls
+ *
+ * Errors common to all of them:
+ *
+ * ======= ===================================================================
+ * EFAULT  the argument cannot be read or written
+ * ENOTTY  unknown ioctl number
+ * EINVAL  the argument is smaller than its first version
+ * ======= ===================================================================
+ *
+ * An argument that is larger than the module knows: what comes back beyond the
+ * known part is zero (INFO, STATS); what goes in must be zero (SEND, E2BIG).
+ *
+ * %ZCOPY_IOC_INFO
+ *	Version, features, limits.
+ *
+ * %ZCOPY_IOC_STATS
+ *	Counters. EINVAL also: unknown scope or a reserved word that is not 0.
+ *
+ * %ZCOPY_IOC_SEND
+ *	One transfer on the calling thread. It returns 0 when the transfer was
+ *	accepted; what became of it is in zcopy_send.completion, an error there
+ *	included. It blocks for the disk (unless %ZCOPY_NODISKIO) and, unless
+ *	the socket is O_NONBLOCK, for room in the socket, at most SO_SNDTIMEO
+ *	each time. It never raises SIGPIPE.
+ *
+ *	It fails when the transfer was refused; then nothing was sent and
+ *	nothing changed. Causes in the order they are checked; a segment is
+ *	checked whole before the next one:
+ *
+ *	================ ======================================================
+ *	E2BIG            the argument is larger than known, its rest not zero
+ *	EINVAL           unknown flag, reserved word not 0, readahead over
+ *	                 %ZCOPY_MAX_READAHEAD, no segments
+ *	EOPNOTSUPP       a flag this module does not serve
+ *	EMSGSIZE         more segments than zcopy_info.max_segments
+ *	EFAULT           the segment vector cannot be read
+ *	EBADF            @socket is not an open descriptor
+ *	ENOTSOCK         @socket is not a socket
+ *	EPROTONOSUPPORT  @socket is not one of the stream sockets named above
+ *	ENOTCONN         @socket is not connected, or listens
+ *	EINVAL           a segment's flags are not 0, its offset is over 2^63-1
+ *	EOVERFLOW        a file segment's offset + len is over 2^63 - 1
+ *	EMSGSIZE         memory segments together exceed zcopy_info.max_memory
+ *	EFAULT           a memory segment cannot be read
+ *	EBADF            a file segment's descriptor is not open for reading
+ *	ESPIPE           it is neither a regular file nor a shared-memory object
+ *	EOPNOTSUPP       its filesystem, or O_DIRECT or DAX, is not served
+ *	EACCES, EPERM    a security module said so
+ *	EINTR            a signal arrived before the first byte
+ *	ENOMEM           no memory for the transfer
+ *	================ ======================================================
+ */
+#define ZCOPY_IOC_TYPE		0xDC
+#define ZCOPY_IOC_INFO		_IOWR(ZCOPY_IOC_TYPE, 0x00, struct zcopy_info)
+#define ZCOPY_IOC_STATS		_IOWR(ZCOPY_IOC_TYPE, 0x01, struct zcopy_stats)
+#define ZCOPY_IOC_SEND		_IOWR(ZCOPY_IOC_TYPE, 0x02, struct zcopy_send)
+
+#endif /* _UAPI_LINUX_ZCOPY_H */
