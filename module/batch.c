@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The gather list between a source and a sink. */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "batch.h"
+
+static struct kmem_cache *batch_cache;
+
+int zcopy_batch_init(void)
+{
+	batch_cache = kmem_cache_create("zcopy_batch",
+					sizeof(struct zcopy_batch), 0,
+					SLAB_ACCOUNT, NULL);
+	return batch_cache ? 0 : -ENOMEM;
+}
+
+void zcopy_batch_exit(void)
+{
+	kmem_cache_destroy(batch_cache);
+}
+
+/* An empty batch, or NULL. */
+struct zcopy_batch *zcopy_batch_alloc(void)
+{
+	struct zcopy_batch *batch = kmem_cache_alloc(batch_cache, GFP_KERNEL);
+
+	if (batch) {
+		batch->nr = 0;
+		zcopy_batch_release(batch);	/* clears the rest */
+	}
+	return batch;
+}
+
+void zcopy_batch_free(struct zcopy_batch *batch)
+{
+	WARN_ON_ONCE(batch->nr);
+	kmem_cache_free(batch_cache, batch);
+}
+
+/**
+ * zcopy_batch_add - append a part of a folio
+ * @batch:  with room for @len
+ * @range:  the transfer's range the bytes belong to
+ * @folio:  the caller's reference on it passes to the batch
+ * @offset: of the part, in bytes from the start of @folio
+ * @len:    of the part, in bytes, not 0
+ */
+void zcopy_batch_add(struct zcopy_batch *batch, unsigned int range,
+		     struct folio *folio, size_t offset, size_t len)
+{
+	WARN_ON_ONCE(!len || len > zcopy_batch_room(batch) ||
+		     offset + len > folio_size(folio));
+	bvec_set_folio(&batch->vecs[batch->nr], folio, len, offset);
+	batch->range[batch->nr] = range;
+	batch->nr++;
+	batch->bytes += len;
+}
+
+/* Drop every reference and leave the batch empty. */
+void zcopy_batch_release(struct zcopy_batch *batch)
+{
+	unsigned int i;
+
+	for (i = 0; i < batch->nr; i++)
+		folio_put(page_folio(batch->vecs[i].bv_page));
+	batch->nr = 0;
+	batch->folios = 0;
+	batch->bytes = 0;
+	batch->memory = 0;
+	batch->next = 0;
+}

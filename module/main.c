@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Starts and stops the others. */
+#include <linux/module.h>
+#include <linux/stringify.h>
+
+#include "batch.h"
+#include "compat.h"
+#include "device.h"
+#include "version.h"
+
+static int __init zcopy_init(void)
+{
+	int err;
+
+	err = zcopy_batch_init();
+	if (err)
+		return err;
+	err = zcopy_device_init();
+	if (err)
+		goto exit_batch;
+	return 0;
+
+exit_batch:
+	zcopy_batch_exit();
+	return err;
+}
+
+static void __exit zcopy_exit(void)
+{
+	zcopy_device_exit();
+	zcopy_batch_exit();
+}
+
+module_init(zcopy_init);
+module_exit(zcopy_exit);
+
+MODULE_DESCRIPTION("File-to-socket transfers as gather lists of page references");
+MODULE_AUTHOR("The zcopy authors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(ZCOPY_VERSION_STRING);

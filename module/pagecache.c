@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The page-cache source: folios of files whose page cache is the file, i.e.
+ * of local filesystems that need not ask anybody before a cached page is read.
+ */
+#include <linux/backing-dev.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pagevec.h>
+#include <linux/shmem_fs.h>
+
+#include "batch.h"
+#include "pagecache.h"
+
+static bool is_local(const struct super_block *sb)
+{
+	switch (sb->s_magic) {
+	case BTRFS_SUPER_MAGIC:
+	case EROFS_SUPER_MAGIC_V1:
+	case EXFAT_SUPER_MAGIC:
+	case EXT4_SUPER_MAGIC:	/* ext2 and ext3 too */
+	case F2FS_SUPER_MAGIC:
+	case ISOFS_SUPER_MAGIC:
+	case MSDOS_SUPER_MAGIC:
+	case RAMFS_MAGIC:
+	case SQUASHFS_MAGIC:
+	case TMPFS_MAGIC:
+	case XFS_SUPER_MAGIC:
+		return true;
+	}
+	return false;
+}
+
+/**
+ * zcopy_pagecache_check - can this source serve a file?
+ * @file: any open file
+ *
+ * Return: 0, -ESPIPE (not a regular file or shared memory), or -EOPNOTSUPP
+ * (its filesystem or the way it was opened).
+ */
+int zcopy_pagecache_check(struct file *file)
+{
+	struct inode *inode = file->f_mapping->host;
+
+	if (!S_ISREG(file_inode(file)->i_mode))
+		return -ESPIPE;
+	if (!is_local(file_inode(file)->i_sb) || IS_DAX(inode) ||
+	    (file->f_flags & O_DIRECT))
+		return -EOPNOTSUPP;
+	if (!file->f_mapping->a_ops->read_folio &&
+	    !shmem_mapping(file->f_mapping))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/*
+ * Put what @folio, present and up to date, has of [@pos, @end) on @batch. The
+ * reference on the folio goes along.
+ */
+static size_t add_folio(struct address_space *mapping, struct folio *folio,
+			loff_t pos, loff_t end, struct zcopy_batch *batch,
+			unsigned int range)
+{
+	size_t offset = pos - folio_pos(folio);
+	size_t len = min3((size_t)(end - pos), folio_size(folio) - offset,
+			  zcopy_batch_room(batch));
+
+	/* Programs may write to it through other addresses than the kernel's. */
+	if (mapping_writably_mapped(mapping))
+		flush_dcache_folio(folio);
+	folio_mark_accessed(folio);
+	zcopy_batch_add(batch, range, folio, offset, len);
+	batch->folios++;
+	return len;
+}
+
+/*
+ * A page that tmpfs never allocated reads as zeros. One that is swapped out
+ * has a value entry instead and must be waited for.
+ */
+static size_t add_hole(struct address_space *mapping, loff_t pos, loff_t end,
+		       struct zcopy_batch *batch, unsigned int range)
+{
+	struct folio *zero = page_folio(ZERO_PAGE(0));
+	size_t len = min3((size_t)(end - pos), PAGE_SIZE - offset_in_page(pos),
+			  zcopy_batch_room(batch));
+
+	if (!shmem_mapping(mapping) ||
+	    xa_load(&mapping->i_pages, pos >> PAGE_SHIFT))
+		return 0;
+	folio_get(zero);
+	zcopy_batch_add(batch, range, zero,
+			offset_in_folio(zero, 0) + offset_in_page(pos), len);
+	return len;
+}
+
+/* May this folio be put on a gather list? 1, 0 (not read yet) or -EIO. */
+static int is_ready(struct folio *folio)
+{
+	if (!folio_test_uptodate(folio))
+		return 0;
+	if (folio_test_hwpoison(folio) ||
+	    (folio_test_large(folio) && folio_test_has_hwpoisoned(folio)))
+		return -EIO;
+	return 1;
+}
+
+/*
+ * Look up one folio batch of [@pos, @pos + @len) and put it on @batch. Returns
+ * as zcopy_pagecache_fill() does.
+ */
+static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
+			 loff_t pos, size_t len, bool may_read,
+			 struct zcopy_batch *batch, unsigned int range)
+{
+	struct address_space *mapping = file->f_mapping;
+	pgoff_t index = pos >> PAGE_SHIFT;
+	pgoff_t last = (pos + len - 1) >> PAGE_SHIFT;
+	struct folio_batch folios;
+	loff_t start = pos, end;
+	ssize_t ret = -EAGAIN;
+	unsigned int i;
+
+	folio_batch_init(&folios);
+	filemap_get_folios_contig(mapping, &index, last, &folios);
+
+	for (i = 0; i < folio_batch_count(&folios); i++) {
+		struct folio *folio = folios.folios[i];
+
+		ret = is_ready(folio);
+		if (ret <= 0) {
+			ret = ret ?: -EAGAIN;
+			break;
+		}
+		/*
+		 * The size counts only once the folio is known to be up to
+		 * date: whoever truncates changes the size first, so no zeros
+		 * from behind the end are sent for data.
+		 */
+		end = min_t(loff_t, pos + len, i_size_read(mapping->host));
+		ret = 0;
+		if (pos >= end || !zcopy_batch_room(batch))
+			break;
+
+		if (may_read && folio_test_readahead(folio)) {
+			DEFINE_READAHEAD(ractl, file, ra, mapping, folio->index);
+
+			page_cache_async_ra(&ractl, folio, last - folio->index + 1);
+		}
+		ret = add_folio(mapping, folio, pos, end, batch, range);
+		pos += ret;
+		len -= ret;
+		ra->prev_pos = pos;
+	}
+	for (; i < folio_batch_count(&folios); i++)
+		folio_put(folios.folios[i]);
+
+	if (!folio_batch_count(&folios)) {
+		end = min_t(loff_t, pos + len, i_size_read(mapping->host));
+		if (pos >= end)
+			return 0;
+		pos += add_hole(mapping, pos, end, batch, range);
+	}
+	return pos > start ? pos - start : ret;
+}
+
+/**
+ * zcopy_pagecache_fill - put cached folios of a file on a gather list
+ * @file:     passed zcopy_pagecache_check()
+ * @ra:       the transfer's readahead state for @file
+ * @pos:      first byte
+ * @len:      bytes wanted; %ZCOPY_TO_EOF for all there are
+ * @may_read: readahead may be started. The call never waits for a page
+ * @batch:    with room
+ * @range:    the transfer's range these bytes belong to
+ *
+ * Return: bytes put on @batch; 0 at the end of the file; -EAGAIN when the first
+ * page is not in memory and up to date; -EIO when its memory is broken.
+ */
+ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
+			     loff_t pos, u64 len, bool may_read,
+			     struct zcopy_batch *batch, unsigned int range)
+{
+	struct inode *inode = file->f_mapping->host;
+	ssize_t filled = 0, ret = 0;
+
+	while (filled < len && zcopy_batch_room(batch)) {
+		loff_t left = i_size_read(inode) - pos;
+
+		if (left <= 0)
+			break;
+		ret = fill_some(file, ra, pos,
+				min3(len - filled, (u64)left,
+				     (u64)zcopy_batch_room(batch)),
+				may_read, batch, range);
+		if (ret <= 0)
+			break;
+		filled += ret;
+		pos += ret;
+	}
+	return filled ?: min_t(ssize_t, ret, 0);
+}
+
+/* Swap a page in, or have one cleared that was only reserved. */
+static int read_shmem(struct inode *inode, pgoff_t index)
+{
+	struct folio *folio = NULL;
+	int err;
+
+	err = shmem_get_folio(inode, index, 0, &folio, SGP_READ);
+	if (err == -EINVAL)	/* beyond the end: truncated meanwhile */
+		return 0;
+	if (!err && folio) {
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+	return err;
+}
+
+/**
+ * zcopy_pagecache_read - bring the page at an offset into memory and wait
+ * @file:    passed zcopy_pagecache_check()
+ * @ra:      the transfer's readahead state for @file
+ * @pos:     offset of the byte that is needed
+ * @len:     bytes that will be wanted from there on, not 0
+ * @exactly: pages to read ahead of those, or -1 for the kernel's heuristic
+ *
+ * Context: process; sleeps for the disk, until a fatal signal.
+ * Return: 0 when it pays to look again (the page is there, or the file ended),
+ * or the error that kept it from being read.
+ */
+int zcopy_pagecache_read(struct file *file, struct file_ra_state *ra,
+			 loff_t pos, u64 len, long exactly)
+{
+	struct address_space *mapping = file->f_mapping;
+	loff_t isize = i_size_read(mapping->host);
+	pgoff_t index = pos >> PAGE_SHIFT;
+	struct folio *folio;
+	int err = 0;
+
+	might_sleep();
+	if (pos >= isize)
+		return 0;
+	if (shmem_mapping(mapping))
+		return read_shmem(mapping->host, index);
+
+	folio = filemap_get_folio(mapping, index);
+	if (IS_ERR(folio)) {
+		DEFINE_READAHEAD(ractl, file, ra, mapping, index);
+		pgoff_t eof = (isize - 1) >> PAGE_SHIFT;
+		u64 pages = DIV_ROUND_UP_ULL(min_t(u64, len, ZCOPY_BATCH_BYTES) +
+					     offset_in_page(pos), PAGE_SIZE);
+
+		if (exactly >= 0)
+			pages += exactly;
+		pages = min_t(u64, pages, eof - index + 1);
+		if (exactly >= 0)
+			page_cache_ra_unbounded(&ractl, pages, 0);
+		else
+			page_cache_sync_ra(&ractl, pages);
+		folio = filemap_get_folio(mapping, index);
+	}
+	if (!IS_ERR(folio)) {
+		bool ready;
+
+		err = folio_wait_locked_killable(folio);
+		ready = folio_test_uptodate(folio);
+		folio_put(folio);
+		if (err || ready)
+			return err;
+	}
+
+	/*
+	 * Readahead did not bring it: it reports no errors, and may find no
+	 * memory. Read this one page for its error. The lock keeps the page
+	 * from being brought in behind a truncation or a hole being punched.
+	 */
+	filemap_invalidate_lock_shared(mapping);
+	if (pos < i_size_read(mapping->host)) {
+		folio = read_cache_folio(mapping, index, NULL, file);
+		if (IS_ERR(folio))
+			err = PTR_ERR(folio);
+		else
+			folio_put(folio);
+	}
+	filemap_invalidate_unlock_shared(mapping);
+	return err;
+}

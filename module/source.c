@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What comes next in a transfer, as pages: memory ranges and files alike. */
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+#include "batch.h"
+#include "pagecache.h"
+#include "source.h"
+#include "transfer.h"
+
+/* The readahead state for a range's file, made anew where a range begins. */
+static struct file_ra_state *range_ra(struct zcopy_xfer *xfer,
+				      unsigned int range)
+{
+	struct file *file = xfer->ranges[range].file;
+
+	if (xfer->ra_range != range) {
+		file_ra_state_init(&xfer->ra, file->f_mapping);
+		/* What posix_fadvise() made of this descriptor counts. */
+		xfer->ra.ra_pages = max(file->f_ra.ra_pages, xfer->readahead);
+		if (xfer->flags & ZCOPY_USER_READAHEAD)
+			xfer->ra.ra_pages = 0;
+		xfer->ra_range = range;
+	}
+	return &xfer->ra;
+}
+
+static ssize_t fill_memory(const struct zcopy_range *range, u64 pos, u64 len,
+			   struct zcopy_batch *batch, unsigned int index)
+{
+	struct folio *folio = page_folio(range->page);
+	size_t n = min_t(u64, len, zcopy_batch_room(batch));
+
+	folio_get(folio);
+	zcopy_batch_add(batch, index, folio, pos, n);
+	batch->memory += n;
+	return n;
+}
+
+/* Has a range nothing to give at @pos, as far as can be said by now? */
+static bool is_empty(const struct zcopy_range *range, u64 pos, u64 len)
+{
+	return !len ||
+	       (range->file && pos >= i_size_read(range->file->f_mapping->host));
+}
+
+/**
+ * zcopy_source_fill - put what comes next on a gather list
+ * @xfer:     not moved forward: that is done by what the socket accepts
+ * @may_read: readahead may be started. The call never waits for a page
+ * @batch:    empty
+ *
+ * One batch goes across segments, so a header, what follows it and a trailer
+ * reach the socket in one call.
+ *
+ * Return: 0, @batch holds something or the transfer is at its end; or, with
+ * @batch holding what precedes it: -EAGAIN, a page of the range @batch->next
+ * must be read first; another error of that range's file.
+ */
+int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
+		      struct zcopy_batch *batch)
+{
+	unsigned int i;
+
+	for (i = xfer->next; i < xfer->nr; i++) {
+		const struct zcopy_range *range = &xfer->ranges[i];
+		u64 pos = range->pos;
+		u64 len = range->len;
+
+		while (!is_empty(range, pos, len)) {
+			ssize_t n;
+
+			batch->next = i;
+			if (!zcopy_batch_room(batch))
+				return 0;
+			if (range->file)
+				n = zcopy_pagecache_fill(range->file,
+							 range_ra(xfer, i), pos,
+							 len, may_read, batch, i);
+			else
+				n = fill_memory(range, pos, len, batch, i);
+			if (n < 0)
+				return n;
+			if (!n)
+				break;
+			pos += n;
+			if (len != ZCOPY_TO_EOF)
+				len -= n;
+		}
+	}
+	batch->next = i;
+	return 0;
+}
+
+/**
+ * zcopy_source_read - read what kept zcopy_source_fill() from going on
+ * @xfer: its next byte is the one to be read
+ *
+ * Context: process; sleeps for the disk.
+ * Return: 0 or the file's error.
+ */
+int zcopy_source_read(struct zcopy_xfer *xfer)
+{
+	const struct zcopy_range *range = &xfer->ranges[xfer->next];
+	bool exact = xfer->flags & ZCOPY_USER_READAHEAD;
+
+	return zcopy_pagecache_read(range->file, range_ra(xfer, xfer->next),
+				    range->pos, range->len,
+				    exact ? (long)xfer->readahead : -1);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef ZCOPY_SOURCE_H
+#define ZCOPY_SOURCE_H
+
+#include <linux/types.h>
+
+struct zcopy_batch;
+struct zcopy_xfer;
+
+int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
+		      struct zcopy_batch *batch);
+int zcopy_source_read(struct zcopy_xfer *xfer);
+
+#endif /* ZCOPY_SOURCE_H */

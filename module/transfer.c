@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From what a program wrote to what the kernel runs: a transfer is copied in
+ * once and checked whole, in the order <linux/zcopy.h> states, before anything
+ * of it has an effect.
+ */
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/net.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <net/sock.h>
+
+#include "context.h"
+#include "pagecache.h"
+#include "sink.h"
+#include "transfer.h"
+
+static int check_transfer(const struct zcopy_transfer *transfer)
+{
+	if (transfer->flags & ~ZCOPY_FLAGS_KNOWN)
+		return -EINVAL;
+	if (transfer->reserved[0] || transfer->reserved[1])
+		return -EINVAL;
+	if (transfer->readahead > ZCOPY_MAX_READAHEAD)
+		return -EINVAL;
+	if (!transfer->nr_segments)
+		return -EINVAL;
+	if (transfer->flags & ~ZCOPY_FLAGS_SERVED)
+		return -EOPNOTSUPP;
+	if (transfer->nr_segments > ZCOPY_MAX_SEGMENTS)
+		return -EMSGSIZE;
+	return 0;
+}
+
+/*
+ * Ranges the vector needs at most. All parts of a memory segment but its last
+ * have a page's worth of bytes or more, see copy_memory().
+ */
+static unsigned int count_ranges(const struct zcopy_segment *segments,
+				 unsigned int nr)
+{
+	u64 memory = 0;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (segments[i].fd == ZCOPY_MEMORY)
+			memory += min_t(u64, segments[i].len, ZCOPY_MAX_MEMORY);
+	/* More than the limit is refused before it is copied. */
+	return nr + min_t(u64, memory, ZCOPY_MAX_MEMORY) / PAGE_SIZE;
+}
+
+static struct zcopy_range *new_range(struct zcopy_xfer *xfer)
+{
+	xfer->nr++;
+	return &xfer->ranges[xfer->nr - 1];
+}
+
+/* Copy @len bytes at @addr to pages of the context, a range a page allocation. */
+static int copy_memory(struct zcopy_xfer *xfer, u64 addr, size_t len)
+{
+	struct zcopy_context *context = xfer->context;
+	struct page_frag *memory = &context->memory;
+	int err;
+
+	err = mutex_lock_killable(&context->memory_lock);
+	if (err)
+		return err;
+
+	while (len) {
+		struct zcopy_range *range;
+		size_t part;
+		void *to;
+
+		err = -ENOMEM;
+		if (!skb_page_frag_refill(min(len, PAGE_SIZE), memory,
+					  GFP_KERNEL_ACCOUNT))
+			break;
+		part = min_t(size_t, len, memory->size - memory->offset);
+		to = page_address(memory->page) + memory->offset;
+
+		err = -EFAULT;
+		if (copy_from_user(to, u64_to_user_ptr(addr), part))
+			break;
+
+		range = new_range(xfer);
+		get_page(memory->page);
+		range->page = memory->page;
+		range->pos = memory->offset;
+		range->len = part;
+		memory->offset += part;
+		addr += part;
+		len -= part;
+		err = 0;
+	}
+	mutex_unlock(&context->memory_lock);
+	return err;
+}
+
+static int take_memory(struct zcopy_xfer *xfer,
+		       const struct zcopy_segment *segment, size_t *memory)
+{
+	if (segment->len > ZCOPY_MAX_MEMORY - *memory)
+		return -EMSGSIZE;
+	*memory += segment->len;
+	return copy_memory(xfer, segment->addr, segment->len);
+}
+
+static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segment)
+{
+	loff_t pos = segment->addr;
+	struct zcopy_range *range;
+	struct file *file;
+	int err;
+
+	file = fget(segment->fd);
+	if (!file)
+		return -EBADF;
+
+	/* The range owns the reference from here on. */
+	range = new_range(xfer);
+	range->file = file;
+	range->pos = pos;
+	range->len = segment->len ?: ZCOPY_TO_EOF;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
+	err = zcopy_pagecache_check(file);
+	if (err)
+		return err;
+	return rw_verify_area(READ, file, &pos,
+			      min3(range->len, (u64)(LLONG_MAX - pos),
+				   (u64)MAX_RW_COUNT));
+}
+
+/* @memory: bytes of the vector's memory segments so far. */
+static int take_segment(struct zcopy_xfer *xfer,
+			const struct zcopy_segment *segment, size_t *memory)
+{
+	if (segment->flags)
+		return -EINVAL;
+	if (segment->fd == ZCOPY_MEMORY)
+		return take_memory(xfer, segment, memory);
+	if (segment->addr > LLONG_MAX)
+		return -EINVAL;
+	if (segment->len > LLONG_MAX - segment->addr)
+		return -EOVERFLOW;
+	return take_file(xfer, segment);
+}
+
+static int get_socket(struct zcopy_xfer *xfer, int fd)
+{
+	int err;
+
+	xfer->socket = sockfd_lookup(fd, &err);
+	if (!xfer->socket)
+		return err;
+	err = zcopy_sink_check(xfer->socket);
+	if (err)
+		return err;
+	return rw_verify_area(WRITE, xfer->socket->file, NULL, 0);
+}
+
+/**
+ * zcopy_xfer_create - copy in and check a transfer
+ * @context:  whose it is; must outlive the transfer
+ * @transfer: already in kernel memory
+ *
+ * Context: the submitter's; resolves its descriptors and reads its memory.
+ * Return: the transfer, to be passed to zcopy_xfer_destroy(), or an ERR_PTR
+ * with an errno of ZCOPY_IOC_SEND's list.
+ */
+struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
+				     const struct zcopy_transfer *transfer)
+{
+	struct zcopy_segment *segments;
+	struct zcopy_xfer *xfer;
+	size_t memory = 0;
+	unsigned int i;
+	int err;
+
+	err = check_transfer(transfer);
+	if (err)
+		return ERR_PTR(err);
+
+	segments = vmemdup_array_user(u64_to_user_ptr(transfer->segments),
+				      transfer->nr_segments, sizeof(*segments));
+	if (IS_ERR(segments))
+		return ERR_CAST(segments);
+
+	xfer = kvzalloc(struct_size(xfer, ranges,
+				    count_ranges(segments, transfer->nr_segments)),
+			GFP_KERNEL_ACCOUNT);
+	if (!xfer) {
+		err = -ENOMEM;
+		goto free_segments;
+	}
+	xfer->context = context;
+	xfer->user_data = transfer->user_data;
+	xfer->flags = transfer->flags;
+	xfer->readahead = transfer->readahead;
+	xfer->result.user_data = transfer->user_data;
+	zcopy_account_begin(&context->account);
+
+	err = get_socket(xfer, transfer->socket);
+	for (i = 0; !err && i < transfer->nr_segments; i++)
+		err = take_segment(xfer, &segments[i], &memory);
+	if (err)
+		goto destroy_xfer;
+
+	xfer->ra_range = xfer->nr;
+	kvfree(segments);
+	return xfer;
+
+destroy_xfer:
+	zcopy_xfer_destroy(xfer);
+free_segments:
+	kvfree(segments);
+	return ERR_PTR(err);
+}
+
+/* Enters what the transfer counted and drops every reference. May sleep. */
+void zcopy_xfer_destroy(struct zcopy_xfer *xfer)
+{
+	unsigned int i;
+
+	might_sleep();
+	for (i = 0; i < xfer->nr; i++) {
+		struct zcopy_range *range = &xfer->ranges[i];
+
+		if (range->file)
+			fput(range->file);
+		else
+			put_page(range->page);
+	}
+	if (xfer->socket)
+		sockfd_put(xfer->socket);
+	zcopy_account_end(&xfer->context->account, &xfer->counts);
+	kvfree(xfer);
+}
