@@ -12,7 +12,6 @@
 
 #include "context.h"
 #include "device.h"
-#include "trace.h"
 #include "transfer.h"
 #include "version.h"
 
@@ -66,7 +65,7 @@ static int do_stats(struct zcopy_context *context, void __user *arg,
 	return put_answer(arg, usize, &stats, sizeof(stats));
 }
 
-/* One transfer, here and now. The result's -ERESTARTSYS does not get out. */
+/* One transfer, here and now. */
 static int run_now(struct zcopy_context *context,
 		   const struct zcopy_transfer *transfer,
 		   struct zcopy_completion *completion)
@@ -78,7 +77,6 @@ static int run_now(struct zcopy_context *context,
 	if (IS_ERR(xfer))
 		return PTR_ERR(xfer);
 
-	trace_zcopy_begin(xfer);
 	zcopy_xfer_run(xfer, ZCOPY_MAY_READ | ZCOPY_MAY_WAIT);
 	*completion = xfer->result;
 	zcopy_xfer_destroy(xfer);
@@ -88,10 +86,10 @@ static int run_now(struct zcopy_context *context,
 	inc_syscr(current);
 	inc_syscw(current);
 
-	if (completion->error == -ERESTARTSYS) {
-		/* Nothing went: as if the call had not been made. */
+	/* Interrupted before the first byte: as if it had not been called. */
+	if (completion->error == -ERESTARTSYS || completion->error == -EINTR) {
 		if (!completion->bytes)
-			err = -ERESTARTSYS;
+			err = completion->error;
 		completion->error = -EINTR;
 	}
 	return err;

@@ -66,17 +66,18 @@ static void fail(struct zcopy_xfer *xfer, int err, u32 side)
 }
 
 /*
- * Give @batch to the socket and move the transfer along. *@wait turns false
+ * Give @batch to the socket and move the transfer along. *@probe turns true
  * when a blocking socket took less than all of it: a signal, a time-out or an
- * error is why, and asking again without waiting tells which.
+ * error is why, and asking once more without waiting tells which.
  */
 static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
-		      bool *wait)
+		      unsigned int may, bool *probe)
 {
 	bool more = batch->next < xfer->nr || (xfer->flags & ZCOPY_MORE);
+	bool wait = (may & ZCOPY_MAY_WAIT) && !*probe;
 	ssize_t sent;
 
-	sent = zcopy_sink_send(xfer->socket, batch, more, *wait);
+	sent = zcopy_sink_send(xfer->socket, batch, more, wait);
 	trace_zcopy_batch(xfer, batch, more, sent);
 	xfer->counts.batches++;
 	xfer->counts.folios += batch->folios;
@@ -88,14 +89,14 @@ static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 		xfer->result.flags |= ZCOPY_C_COPIED;
 	}
 	xfer->corked = more;
-	*wait = *wait && sent == batch->bytes;
+	*probe = sent < batch->bytes;
 	advance(xfer, batch, sent);
 	return 0;
 }
 
 /* One turn: fill, send, release. -EAGAIN with *@disk set: a page is missing. */
 static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
-		unsigned int may, bool *wait, bool *disk)
+		unsigned int may, bool *probe, bool *disk)
 {
 	struct zcopy_account *account = &xfer->context->account;
 	bool may_read = (may & ZCOPY_MAY_READ) && !(xfer->flags & ZCOPY_NODISKIO);
@@ -106,7 +107,7 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 		/* What the source could give goes first, its error waits. */
 		zcopy_account_hold(account, batch->folios);
 		*disk = false;
-		err = send_batch(xfer, batch, wait);
+		err = send_batch(xfer, batch, may, probe);
 		zcopy_account_hold(account, -(long)batch->folios);
 	} else {
 		*disk = true;
@@ -154,7 +155,7 @@ static void finish(struct zcopy_xfer *xfer)
  */
 enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may)
 {
-	bool wait = may & ZCOPY_MAY_WAIT, disk = false;
+	bool probe = false, disk = false;
 	struct zcopy_batch *batch;
 	int err = 0;
 
@@ -167,7 +168,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may)
 			fail(xfer, -ERESTARTSYS, 0);
 			break;
 		}
-		err = turn(xfer, batch, may, &wait, &disk);
+		err = turn(xfer, batch, may, &probe, &disk);
 		if (err == -EAGAIN && disk) {
 			if (xfer->flags & ZCOPY_NODISKIO) {
 				fail(xfer, -EBUSY, 0);

@@ -14,6 +14,7 @@
 #include "context.h"
 #include "pagecache.h"
 #include "sink.h"
+#include "trace.h"
 #include "transfer.h"
 
 static int check_transfer(const struct zcopy_transfer *transfer)
@@ -209,6 +210,7 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 		goto destroy_xfer;
 
 	xfer->ra_range = xfer->nr;
+	trace_zcopy_begin(xfer);
 	kvfree(segments);
 	return xfer;
 
