@@ -67,6 +67,7 @@ void zcopy_batch_release(struct zcopy_batch *batch)
 	batch->nr = 0;
 	batch->folios = 0;
 	batch->bytes = 0;
+	batch->limit = ZCOPY_BATCH_BYTES;
 	batch->memory = 0;
 	batch->next = 0;
 }

@@ -19,6 +19,7 @@ struct page;
  * struct zcopy_batch - a gather list and the references that keep it alive
  * @nr:      elements in use
  * @bytes:   sum of the lengths of @vecs
+ * @limit:   most that @bytes may become
  * @folios:  of the elements, how many are page-cache folios
  * @memory:  bytes of memory segments among @bytes
  * @next:    the transfer's range to go on with once all of @bytes are sent;
@@ -33,6 +34,7 @@ struct zcopy_batch {
 	unsigned int nr;
 	unsigned int folios;
 	size_t bytes;
+	size_t limit;
 	size_t memory;
 	unsigned int next;
 	u16 range[ZCOPY_BATCH_VECS];
@@ -48,9 +50,9 @@ void zcopy_batch_free(struct zcopy_batch *batch);
 /* How many more bytes go in; 0 when the batch is full. */
 static inline size_t zcopy_batch_room(const struct zcopy_batch *batch)
 {
-	if (batch->nr == ZCOPY_BATCH_VECS || batch->bytes >= ZCOPY_BATCH_BYTES)
+	if (batch->nr == ZCOPY_BATCH_VECS)
 		return 0;
-	return ZCOPY_BATCH_BYTES - batch->bytes;
+	return batch->limit - batch->bytes;
 }
 
 void zcopy_batch_add(struct zcopy_batch *batch, unsigned int range,

@@ -2,31 +2,56 @@
 #ifndef ZCOPY_CONTEXT_H
 #define ZCOPY_CONTEXT_H
 
+#include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include "stats.h"
 
-/* Bytes of memory segments a transfer; they are headers, not payload. */
-#define ZCOPY_MAX_MEMORY	(64U << 10)
-
 /**
  * struct zcopy_context - what one open of /dev/zcopy owns
+ * @refs:        the open file, and each stream
  * @account:     its counters
  * @memory_lock: guards @memory
  * @memory:      page that memory segments are copied to, shared by the
  *               transfers of the context; each part in use holds a reference
+ * @lock:        guards what is below, and the queues of @streams; process
+ *               context, a leaf
+ * @streams:     struct zcopy_stream by socket
+ * @done:        struct zcopy_record whose completions were not read
+ * @nr_queued:   transfers of the queue that have not ended
+ * @nr_unread:   elements of @done
+ * @closing:     the last descriptor is gone
+ * @reader:      held while completions move from @done to a program
+ * @wait:        who waits for completions, or for room in the queue
  *
- * Lives from open to the release of the last descriptor; a call that runs
- * holds the file, so a context outlives every transfer of it.
+ * A call that runs holds the file, so that a context outlives a synchronous
+ * transfer. Queued ones are kept by their streams, which may outlive the file.
  */
 struct zcopy_context {
+	refcount_t refs;
 	struct zcopy_account account;
 	struct mutex memory_lock;	/* for copying in alone */
 	struct page_frag memory;
+
+	spinlock_t lock;		/* the queue */
+	struct rb_root streams;
+	struct list_head done;
+	unsigned int nr_queued;
+	unsigned int nr_unread;
+	bool closing;
+
+	struct mutex reader;		/* delivers exactly once */
+	wait_queue_head_t wait;
 };
 
+void zcopy_context_exit(void);
+
 struct zcopy_context *zcopy_context_create(void);
-void zcopy_context_destroy(struct zcopy_context *context);
+void zcopy_context_put(struct zcopy_context *context);
 
 #endif /* ZCOPY_CONTEXT_H */

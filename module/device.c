@@ -3,15 +3,20 @@
  * The character device and its ioctls. This door only translates: a request
  * becomes a transfer, and what became of the transfer an answer.
  */
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/net.h>
 #include <linux/sched/xacct.h>
 #include <linux/uaccess.h>
 #include <linux/zcopy.h>
 
 #include "context.h"
 #include "device.h"
+#include "limits.h"
+#include "queue.h"
+#include "stream.h"
 #include "transfer.h"
 #include "version.h"
 
@@ -33,10 +38,13 @@ static int do_info(void __user *arg, size_t usize)
 	const struct zcopy_info info = {
 		.version = ZCOPY_VERSION_CODE,
 		.transfer_flags = ZCOPY_FLAGS_SERVED,
-		.features = ZCOPY_FEATURE_SEND | ZCOPY_FEATURE_STATS,
-		.max_segments = ZCOPY_MAX_SEGMENTS,
-		.max_memory = ZCOPY_MAX_MEMORY,
+		.features = ZCOPY_FEATURE_SEND | ZCOPY_FEATURE_STATS |
+			    ZCOPY_FEATURE_SUBMIT | ZCOPY_FEATURE_URING,
+		.max_segments = zcopy_max_segments(),
+		.max_memory = zcopy_max_memory(),
 		.batch_bytes = ZCOPY_BATCH_BYTES,
+		.max_transfers = zcopy_max_transfers(),
+		.max_completions = zcopy_max_completions(),
 	};
 
 	return put_answer(arg, usize, &info, sizeof(info));
@@ -70,6 +78,7 @@ static int run_now(struct zcopy_context *context,
 		   const struct zcopy_transfer *transfer,
 		   struct zcopy_completion *completion)
 {
+	size_t slice = SIZE_MAX;
 	struct zcopy_xfer *xfer;
 	int err = 0;
 
@@ -77,7 +86,7 @@ static int run_now(struct zcopy_context *context,
 	if (IS_ERR(xfer))
 		return PTR_ERR(xfer);
 
-	zcopy_xfer_run(xfer, ZCOPY_MAY_READ | ZCOPY_MAY_WAIT);
+	zcopy_xfer_run(xfer, ZCOPY_MAY_READ | ZCOPY_MAY_WAIT, &slice);
 	*completion = xfer->result;
 	zcopy_xfer_destroy(xfer);
 
@@ -118,10 +127,139 @@ static int do_send(struct zcopy_context *context,
 	return 0;
 }
 
+/* Queue transfers until one is refused; how many were accepted. */
+static unsigned int submit_all(struct zcopy_context *context,
+			       const struct zcopy_submit *submit, int *error)
+{
+	void __user *from = u64_to_user_ptr(submit->transfers);
+	unsigned int i;
+	LIST_HEAD(ready);
+
+	*error = 0;
+	for (i = 0; i < submit->nr_transfers; i++) {
+		struct zcopy_transfer transfer;
+		struct zcopy_record *record;
+
+		*error = copy_struct_from_user(&transfer, sizeof(transfer),
+					       from, submit->transfer_size);
+		if (*error)
+			break;
+		record = zcopy_queue_add(context, &transfer, NULL, &ready);
+		if (IS_ERR(record)) {
+			*error = PTR_ERR(record);
+			break;
+		}
+		from += submit->transfer_size;
+		cond_resched();
+	}
+	/* Only now: what is sent knows what comes behind it. */
+	zcopy_stream_run_ready(&ready);
+	return i;
+}
+
+static int do_submit(struct zcopy_context *context,
+		     struct zcopy_submit __user *arg, size_t usize)
+{
+	struct zcopy_submit submit;
+	ssize_t completed;
+	int err;
+
+	err = copy_struct_from_user(&submit, sizeof(submit), arg, usize);
+	if (err)
+		return err;
+	/* An answer that cannot be given is found out before the first byte. */
+	if (copy_to_user(arg, &submit, sizeof(submit)))
+		return -EFAULT;
+	if (submit.reserved ||
+	    submit.transfer_size < sizeof(struct zcopy_transfer) ||
+	    submit.min_completions > submit.max_completions)
+		return -EINVAL;
+
+	submit.accepted = submit_all(context, &submit, &submit.error);
+
+	err = 0;
+	if (submit.min_completions)
+		err = zcopy_queue_wait(context, submit.min_completions,
+				       submit.timeout < 0 ? KTIME_MAX :
+							    submit.timeout);
+	completed = zcopy_queue_deliver(context,
+					u64_to_user_ptr(submit.completions),
+					submit.max_completions);
+	submit.completed = max_t(ssize_t, completed, 0);
+	if (!submit.accepted && !submit.completed) {
+		if (completed < 0)
+			return completed;
+		if (err == -ERESTARTSYS)
+			return -EINTR;
+	}
+	if (copy_to_user(arg, &submit, sizeof(submit)))
+		return -EFAULT;
+	return 0;
+}
+
+static bool match_user_data(const struct zcopy_xfer *xfer, const void *arg)
+{
+	return xfer->result.user_data == *(const u64 *)arg;
+}
+
+static bool match_socket(const struct zcopy_xfer *xfer, const void *socket)
+{
+	return xfer->socket == socket;
+}
+
+static int cancel(struct zcopy_context *context, struct zcopy_cancel *request)
+{
+	struct socket *socket;
+	int err;
+
+	if (request->reserved ||
+	    (request->user_data && request->what != ZCOPY_CANCEL_USER_DATA) ||
+	    (request->socket && request->what != ZCOPY_CANCEL_SOCKET))
+		return -EINVAL;
+
+	switch (request->what) {
+	case ZCOPY_CANCEL_USER_DATA:
+		request->cancelled = zcopy_queue_cancel(context, match_user_data,
+							&request->user_data);
+		return 0;
+	case ZCOPY_CANCEL_SOCKET:
+		socket = sockfd_lookup(request->socket, &err);
+		if (!socket)
+			return err;
+		request->cancelled = zcopy_queue_cancel(context, match_socket,
+							socket);
+		sockfd_put(socket);
+		return 0;
+	case ZCOPY_CANCEL_ALL:
+		request->cancelled = zcopy_queue_cancel(context, NULL, NULL);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int do_cancel(struct zcopy_context *context,
+		     struct zcopy_cancel __user *arg, size_t usize)
+{
+	struct zcopy_cancel request;
+	int err;
+
+	err = copy_struct_from_user(&request, sizeof(request), arg, usize);
+	if (err)
+		return err;
+	err = cancel(context, &request);
+	if (err)
+		return err;
+	if (copy_to_user(arg, &request, sizeof(request)))
+		return -EFAULT;
+	return 0;
+}
+
 /* An argument must hold at least the first version of its structure. */
-#define SIZE_INFO_V1	32
+#define SIZE_INFO_V1	40
 #define SIZE_STATS_V1	96
 #define SIZE_SEND_V1	72
+#define SIZE_SUBMIT_V1	56
+#define SIZE_CANCEL_V1	24
 
 static long zcopy_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
@@ -139,8 +277,45 @@ static long zcopy_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case ZCOPY_IOC_SEND & ~IOCSIZE_MASK:
 		return size < SIZE_SEND_V1 ? -EINVAL :
 					     do_send(context, uarg, size);
+	case ZCOPY_IOC_SUBMIT & ~IOCSIZE_MASK:
+		return size < SIZE_SUBMIT_V1 ? -EINVAL :
+					       do_submit(context, uarg, size);
+	case ZCOPY_IOC_CANCEL & ~IOCSIZE_MASK:
+		return size < SIZE_CANCEL_V1 ? -EINVAL :
+					       do_cancel(context, uarg, size);
 	}
 	return -ENOTTY;
+}
+
+static ssize_t zcopy_read(struct file *file, char __user *to, size_t size,
+			  loff_t *unused)
+{
+	struct zcopy_context *context = file->private_data;
+	size_t max = size / sizeof(struct zcopy_completion);
+	ssize_t given;
+	int err;
+
+	if (!max)
+		return -EINVAL;
+	max = min_t(size_t, max, INT_MAX / sizeof(struct zcopy_completion));
+	for (;;) {
+		given = zcopy_queue_deliver(context, (void __user *)to, max);
+		if (given < 0)
+			return given;
+		if (given)
+			return given * sizeof(struct zcopy_completion);
+		if (file->f_flags & O_NONBLOCK)
+			return -EAGAIN;
+		err = wait_event_interruptible(context->wait,
+					       READ_ONCE(context->nr_unread));
+		if (err)
+			return err;
+	}
+}
+
+static __poll_t zcopy_poll(struct file *file, poll_table *wait)
+{
+	return zcopy_queue_poll(file->private_data, file, wait);
 }
 
 static int zcopy_open(struct inode *inode, struct file *file)
@@ -155,7 +330,10 @@ static int zcopy_open(struct inode *inode, struct file *file)
 
 static int zcopy_release(struct inode *inode, struct file *file)
 {
-	zcopy_context_destroy(file->private_data);
+	struct zcopy_context *context = file->private_data;
+
+	zcopy_queue_close(context);
+	zcopy_context_put(context);
 	return 0;
 }
 
@@ -163,8 +341,11 @@ static const struct file_operations zcopy_fops = {
 	.owner = THIS_MODULE,
 	.open = zcopy_open,
 	.release = zcopy_release,
+	.read = zcopy_read,
+	.poll = zcopy_poll,
 	.unlocked_ioctl = zcopy_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.uring_cmd = zcopy_uring_cmd,
 };
 
 /* For everybody: it gives no right that sendfile(2) does not give. */
@@ -181,9 +362,12 @@ static void check_abi(void)
 	BUILD_BUG_ON(sizeof(struct zcopy_segment) != 24);
 	BUILD_BUG_ON(sizeof(struct zcopy_transfer) != 48);
 	BUILD_BUG_ON(sizeof(struct zcopy_completion) != 24);
+	BUILD_BUG_ON(sizeof(struct zcopy_uring) != 16);
 	BUILD_BUG_ON(sizeof(struct zcopy_send) != SIZE_SEND_V1);
 	BUILD_BUG_ON(sizeof(struct zcopy_info) != SIZE_INFO_V1);
 	BUILD_BUG_ON(sizeof(struct zcopy_stats) != SIZE_STATS_V1);
+	BUILD_BUG_ON(sizeof(struct zcopy_submit) != SIZE_SUBMIT_V1);
+	BUILD_BUG_ON(sizeof(struct zcopy_cancel) != SIZE_CANCEL_V1);
 }
 
 int zcopy_device_init(void)

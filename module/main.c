@@ -5,7 +5,9 @@
 
 #include "batch.h"
 #include "compat.h"
+#include "context.h"
 #include "device.h"
+#include "stream.h"
 #include "version.h"
 
 static int __init zcopy_init(void)
@@ -15,11 +17,16 @@ static int __init zcopy_init(void)
 	err = zcopy_batch_init();
 	if (err)
 		return err;
-	err = zcopy_device_init();
+	err = zcopy_stream_init();
 	if (err)
 		goto exit_batch;
+	err = zcopy_device_init();
+	if (err)
+		goto exit_stream;
 	return 0;
 
+exit_stream:
+	zcopy_stream_exit();
 exit_batch:
 	zcopy_batch_exit();
 	return err;
@@ -28,6 +35,8 @@ exit_batch:
 static void __exit zcopy_exit(void)
 {
 	zcopy_device_exit();
+	zcopy_context_exit();
+	zcopy_stream_exit();
 	zcopy_batch_exit();
 }
 

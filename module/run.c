@@ -57,6 +57,7 @@ static void fail(struct zcopy_xfer *xfer, int err, u32 side)
 	case -EINTR:
 	case -ERESTARTSYS:
 	case -EBUSY:
+	case -ECANCELED:
 	case -ENOMEM:
 	case -ENOBUFS:
 		side = 0;	/* nobody's fault */
@@ -73,7 +74,8 @@ static void fail(struct zcopy_xfer *xfer, int err, u32 side)
 static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 		      unsigned int may, bool *probe)
 {
-	bool more = batch->next < xfer->nr || (xfer->flags & ZCOPY_MORE);
+	bool more = batch->next < xfer->nr || xfer->followed ||
+		    (xfer->flags & ZCOPY_MORE);
 	bool wait = (may & ZCOPY_MAY_WAIT) && !*probe;
 	ssize_t sent;
 
@@ -102,6 +104,12 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	bool may_read = (may & ZCOPY_MAY_READ) && !(xfer->flags & ZCOPY_NODISKIO);
 	int err;
 
+	if (!(may & ZCOPY_MAY_WAIT)) {
+		batch->limit = zcopy_sink_room(xfer->socket);
+		*disk = false;
+		if (!batch->limit)
+			return -EAGAIN;
+	}
 	err = zcopy_source_fill(xfer, may_read, batch);
 	if (batch->bytes) {
 		/* What the source could give goes first, its error waits. */
@@ -124,8 +132,12 @@ static void finish(struct zcopy_xfer *xfer)
 	union zcopy_counts *counts = &xfer->counts;
 	unsigned int i;
 
-	if (xfer->corked && (result->error || !(xfer->flags & ZCOPY_MORE)))
+	if (xfer->flags & ZCOPY_MORE && !result->error)
+		xfer->corked = false;	/* as the program wants it */
+	if (xfer->corked && !xfer->followed) {
 		zcopy_sink_push(xfer->socket);
+		xfer->corked = false;
+	}
 
 	for (i = 0; result->bytes && i < min(xfer->next + 1, xfer->nr); i++) {
 		struct file *file = xfer->ranges[i].file;
@@ -144,18 +156,47 @@ static void finish(struct zcopy_xfer *xfer)
 }
 
 /**
+ * zcopy_xfer_cancel - end a transfer that was never run
+ * @xfer: in no queue
+ */
+void zcopy_xfer_cancel(struct zcopy_xfer *xfer)
+{
+	xfer->result.flags |= ZCOPY_C_CANCELLED;
+	fail(xfer, -ECANCELED, 0);
+	finish(xfer);
+}
+
+/* Has somebody asked the transfer to end? */
+static int interrupted(struct zcopy_xfer *xfer, unsigned int may)
+{
+	if (READ_ONCE(xfer->cancelled)) {
+		xfer->result.flags |= ZCOPY_C_CANCELLED;
+		return -ECANCELED;
+	}
+	/* Signals are for who waits; who queued a transfer does not. */
+	if ((may & ZCOPY_MAY_WAIT) && signal_pending(current))
+		return -ERESTARTSYS;
+	return 0;
+}
+
+/**
  * zcopy_xfer_run - move a transfer along as far as it goes
- * @xfer: of zcopy_xfer_create(), run by nobody else
- * @may:  ZCOPY_MAY_* bits: what to sleep for
+ * @xfer:  of zcopy_xfer_create(), run by nobody else
+ * @may:   ZCOPY_MAY_* bits: what to sleep for
+ * @slice: bytes that may be sent before others have their turn; what was sent
+ *         is taken off
  *
- * Context: process. A pending signal of the caller ends the transfer; the
- * error is then -ERESTARTSYS, which the door turns into what its caller knows.
+ * Context: process. With %ZCOPY_MAY_WAIT a pending signal of the caller ends
+ * the transfer; the error is then -ERESTARTSYS, which the door turns into what
+ * its caller knows.
  * Return: %ZCOPY_RUN_DONE with the final result in @xfer->result, or what the
  * transfer waits for; it then holds no folios and is to be run again.
  */
-enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may)
+enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
+			      size_t *slice)
 {
 	bool probe = false, disk = false;
+	enum zcopy_run why = ZCOPY_RUN_DONE;
 	struct zcopy_batch *batch;
 	int err = 0;
 
@@ -164,28 +205,32 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may)
 		fail(xfer, -ENOMEM, 0);
 
 	while (batch && xfer->next < xfer->nr) {
-		if (signal_pending(current)) {
-			fail(xfer, -ERESTARTSYS, 0);
+		u64 before = xfer->result.bytes;
+
+		err = interrupted(xfer, may);
+		if (!err && !*slice) {
+			why = ZCOPY_RUN_SLICE;
 			break;
 		}
-		err = turn(xfer, batch, may, &probe, &disk);
+		if (!err)
+			err = turn(xfer, batch, may, &probe, &disk);
+		*slice -= min_t(u64, *slice, xfer->result.bytes - before);
+
+		if (err == -EAGAIN && disk && (xfer->flags & ZCOPY_NODISKIO))
+			err = -EBUSY;
 		if (err == -EAGAIN && disk) {
-			if (xfer->flags & ZCOPY_NODISKIO) {
-				fail(xfer, -EBUSY, 0);
-				break;
-			}
+			xfer->cold = true;
 			xfer->counts.disk_waits++;
 			trace_zcopy_wait(xfer, true);
 			if (!(may & ZCOPY_MAY_READ)) {
-				zcopy_batch_free(batch);
-				return ZCOPY_RUN_DISK;
+				why = ZCOPY_RUN_DISK;
+				break;
 			}
 			err = zcopy_source_read(xfer);
-		}
-		if (err == -EAGAIN && !disk && !(may & ZCOPY_MAY_WAIT)) {
+		} else if (err == -EAGAIN && !(may & ZCOPY_MAY_WAIT)) {
 			trace_zcopy_wait(xfer, false);
-			zcopy_batch_free(batch);
-			return ZCOPY_RUN_SPACE;
+			why = ZCOPY_RUN_SPACE;
+			break;
 		}
 		if (err) {
 			fail(xfer, err, disk ? ZCOPY_C_FILE_ERROR :
@@ -196,6 +241,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may)
 	}
 	if (batch)
 		zcopy_batch_free(batch);
-	finish(xfer);
-	return ZCOPY_RUN_DONE;
+	if (why == ZCOPY_RUN_DONE)
+		finish(xfer);
+	return why;
 }

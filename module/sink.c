@@ -86,6 +86,29 @@ ssize_t zcopy_sink_send(struct socket *socket, struct zcopy_batch *batch,
 	return sock_sendmsg(socket, &msg);
 }
 
+/**
+ * zcopy_sink_room - what a socket may take without waiting
+ * @socket: passed zcopy_sink_check()
+ *
+ * An estimate from above, so that no folios are looked up that will not be
+ * taken: TCP accepts an skb as long as anything is left of its send buffer.
+ *
+ * Return: bytes, 0 if there is no room.
+ */
+size_t zcopy_sink_room(struct socket *socket)
+{
+	struct sock *sk = socket->sk;
+
+	/* One that will only give its error takes anything. */
+	if (!sk_is_tcp(sk) || READ_ONCE(sk->sk_err) ||
+	    (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
+		return ZCOPY_BATCH_BYTES;
+	if (!sk_stream_memory_free(sk))
+		return 0;
+	return min_t(size_t, sk_stream_wspace(sk) + GSO_LEGACY_MAX_SIZE,
+		     ZCOPY_BATCH_BYTES);
+}
+
 /* Can the card the socket sends through gather and checksum? */
 static bool route_gathers(struct sock *sk)
 {

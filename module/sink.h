@@ -10,6 +10,7 @@ struct zcopy_batch;
 int zcopy_sink_check(struct socket *socket);
 ssize_t zcopy_sink_send(struct socket *socket, struct zcopy_batch *batch,
 			bool more, bool wait);
+size_t zcopy_sink_room(struct socket *socket);
 bool zcopy_sink_copies(struct socket *socket);
 void zcopy_sink_push(struct socket *socket);
 

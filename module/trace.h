@@ -27,7 +27,7 @@ TRACE_EVENT(zcopy_begin,
 	),
 	TP_fast_assign(
 		__entry->xfer = xfer;
-		__entry->user_data = xfer->user_data;
+		__entry->user_data = xfer->result.user_data;
 		__entry->ranges = xfer->nr;
 		__entry->flags = xfer->flags;
 	),
@@ -86,7 +86,7 @@ TRACE_EVENT(zcopy_end,
 	),
 	TP_fast_assign(
 		__entry->xfer = xfer;
-		__entry->user_data = xfer->user_data;
+		__entry->user_data = xfer->result.user_data;
 		__entry->bytes = xfer->result.bytes;
 		__entry->error = xfer->result.error;
 		__entry->flags = xfer->result.flags;

@@ -4,7 +4,9 @@
  * once and checked whole, in the order <linux/zcopy.h> states, before anything
  * of it has an effect.
  */
+#include <linux/cred.h>
 #include <linux/file.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/net.h>
 #include <linux/slab.h>
@@ -12,6 +14,7 @@
 #include <net/sock.h>
 
 #include "context.h"
+#include "limits.h"
 #include "pagecache.h"
 #include "sink.h"
 #include "trace.h"
@@ -29,7 +32,7 @@ static int check_transfer(const struct zcopy_transfer *transfer)
 		return -EINVAL;
 	if (transfer->flags & ~ZCOPY_FLAGS_SERVED)
 		return -EOPNOTSUPP;
-	if (transfer->nr_segments > ZCOPY_MAX_SEGMENTS)
+	if (transfer->nr_segments > zcopy_max_segments())
 		return -EMSGSIZE;
 	return 0;
 }
@@ -39,16 +42,16 @@ static int check_transfer(const struct zcopy_transfer *transfer)
  * have a page's worth of bytes or more, see copy_memory().
  */
 static unsigned int count_ranges(const struct zcopy_segment *segments,
-				 unsigned int nr)
+				 unsigned int nr, u64 max_memory)
 {
 	u64 memory = 0;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
 		if (segments[i].fd == ZCOPY_MEMORY)
-			memory += min_t(u64, segments[i].len, ZCOPY_MAX_MEMORY);
+			memory += min(segments[i].len, max_memory);
 	/* More than the limit is refused before it is copied. */
-	return nr + min_t(u64, memory, ZCOPY_MAX_MEMORY) / PAGE_SIZE;
+	return nr + min(memory, max_memory) / PAGE_SIZE;
 }
 
 static struct zcopy_range *new_range(struct zcopy_xfer *xfer)
@@ -99,11 +102,11 @@ static int copy_memory(struct zcopy_xfer *xfer, u64 addr, size_t len)
 }
 
 static int take_memory(struct zcopy_xfer *xfer,
-		       const struct zcopy_segment *segment, size_t *memory)
+		       const struct zcopy_segment *segment, u64 *memory_left)
 {
-	if (segment->len > ZCOPY_MAX_MEMORY - *memory)
+	if (segment->len > *memory_left)
 		return -EMSGSIZE;
-	*memory += segment->len;
+	*memory_left -= segment->len;
 	return copy_memory(xfer, segment->addr, segment->len);
 }
 
@@ -134,14 +137,14 @@ static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segmen
 				   (u64)MAX_RW_COUNT));
 }
 
-/* @memory: bytes of the vector's memory segments so far. */
+/* @memory_left: what the vector's memory segments may still have, in bytes. */
 static int take_segment(struct zcopy_xfer *xfer,
-			const struct zcopy_segment *segment, size_t *memory)
+			const struct zcopy_segment *segment, u64 *memory_left)
 {
 	if (segment->flags)
 		return -EINVAL;
 	if (segment->fd == ZCOPY_MEMORY)
-		return take_memory(xfer, segment, memory);
+		return take_memory(xfer, segment, memory_left);
 	if (segment->addr > LLONG_MAX)
 		return -EINVAL;
 	if (segment->len > LLONG_MAX - segment->addr)
@@ -176,7 +179,7 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 {
 	struct zcopy_segment *segments;
 	struct zcopy_xfer *xfer;
-	size_t memory = 0;
+	u64 max_memory = zcopy_max_memory();
 	unsigned int i;
 	int err;
 
@@ -190,14 +193,15 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 		return ERR_CAST(segments);
 
 	xfer = kvzalloc(struct_size(xfer, ranges,
-				    count_ranges(segments, transfer->nr_segments)),
+				    count_ranges(segments,
+						 transfer->nr_segments,
+						 max_memory)),
 			GFP_KERNEL_ACCOUNT);
 	if (!xfer) {
 		err = -ENOMEM;
 		goto free_segments;
 	}
 	xfer->context = context;
-	xfer->user_data = transfer->user_data;
 	xfer->flags = transfer->flags;
 	xfer->readahead = transfer->readahead;
 	xfer->result.user_data = transfer->user_data;
@@ -205,7 +209,7 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 
 	err = get_socket(xfer, transfer->socket);
 	for (i = 0; !err && i < transfer->nr_segments; i++)
-		err = take_segment(xfer, &segments[i], &memory);
+		err = take_segment(xfer, &segments[i], &max_memory);
 	if (err)
 		goto destroy_xfer;
 
@@ -237,6 +241,16 @@ void zcopy_xfer_destroy(struct zcopy_xfer *xfer)
 	}
 	if (xfer->socket)
 		sockfd_put(xfer->socket);
+	if (xfer->cred)
+		put_cred(xfer->cred);
+	mem_cgroup_put(xfer->memcg);
 	zcopy_account_end(&xfer->context->account, &xfer->counts);
 	kvfree(xfer);
+}
+
+/* Keep what a thread that runs it later needs to know of the submitter. */
+void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer)
+{
+	xfer->cred = get_current_cred();
+	xfer->memcg = get_mem_cgroup_from_mm(current->mm);
 }

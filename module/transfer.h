@@ -8,11 +8,11 @@
 #include "batch.h"
 #include "stats.h"
 
+struct cred;
+struct mem_cgroup;
 struct socket;
 struct zcopy_context;
-
-/* Segments a transfer. */
-#define ZCOPY_MAX_SEGMENTS	1024U
+struct zcopy_record;
 
 /* The transfer flags this module serves, and those it knows. */
 #define ZCOPY_FLAGS_SERVED	(ZCOPY_NODISKIO | ZCOPY_USER_READAHEAD | ZCOPY_MORE)
@@ -42,33 +42,46 @@ struct zcopy_range {
  * struct zcopy_xfer - a transfer in the kernel
  * @context:   its books; outlives the transfer
  * @socket:    where it goes; the transfer owns a reference on its file
- * @user_data: for the completion
  * @flags:     ZCOPY_* transfer flags
  * @readahead: pages
  * @result:    the completion, growing as the transfer goes
  * @counts:    what it counted so far
  * @corked:    the socket holds bytes back that only a push sets free
+ * @followed:  another transfer is right behind on the socket: its bytes push
+ * @cold:      it met a page that had to be read
+ * @cancelled: it is to end; set by anybody, read by who runs it
  * @ra_range:  the range @ra is about, or @nr
  * @ra:        readahead state; the file's own is left to its readers
  * @next:      first range with bytes left
  * @nr:        ranges
+ * @link:      place in its stream's queue, under zcopy_context.lock
+ * @record:    where the completion goes; queued transfers only
+ * @cred:      the submitter's, for who runs it later; queued transfers only
+ * @memcg:     ditto: who pays for what is read from the disk
  * @ranges:    what is left to send
  *
- * One thread at a time runs a transfer; nothing in here needs a lock.
+ * One thread at a time runs a transfer; but for what is marked otherwise
+ * nothing in here needs a lock.
  */
 struct zcopy_xfer {
 	struct zcopy_context *context;
 	struct socket *socket;
-	u64 user_data;
 	u32 flags;
 	u32 readahead;
 	struct zcopy_completion result;
 	union zcopy_counts counts;
 	bool corked;
+	bool followed;
+	bool cold;
+	bool cancelled;
 	unsigned int ra_range;
 	struct file_ra_state ra;
 	unsigned int next;
 	unsigned int nr;
+	struct list_head link;
+	struct zcopy_record *record;
+	const struct cred *cred;
+	struct mem_cgroup *memcg;
 	struct zcopy_range ranges[] __counted_by(nr);
 };
 
@@ -76,6 +89,7 @@ struct zcopy_xfer {
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 				     const struct zcopy_transfer *transfer);
 void zcopy_xfer_destroy(struct zcopy_xfer *xfer);
+void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer);
 
 /* run.c */
 
@@ -88,8 +102,11 @@ enum zcopy_run {
 	ZCOPY_RUN_DONE,		/* the result is final */
 	ZCOPY_RUN_DISK,		/* a page must be read, and that was not allowed */
 	ZCOPY_RUN_SPACE,	/* the socket is full, and waiting was not allowed */
+	ZCOPY_RUN_SLICE,	/* others have their turn now */
 };
 
-enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may);
+enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
+			      size_t *slice);
+void zcopy_xfer_cancel(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_TRANSFER_H */

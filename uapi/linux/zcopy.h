@@ -103,6 +103,9 @@ struct zcopy_transfer {
  * %ZCOPY_C_COPIED
  *	The kernel had to copy payload: the socket's protocol or the card it
  *	sends through cannot gather.
+ * %ZCOPY_C_CANCELLED
+ *	The transfer was cancelled after @bytes; zcopy_completion.error is
+ *	-ECANCELED.
  * %ZCOPY_C_TRUNCATED
  *	A file ended before the length asked for. The segments behind it were
  *	sent all the same.
@@ -113,6 +116,7 @@ struct zcopy_transfer {
  */
 #define ZCOPY_C_COPIED		0x04
 #define ZCOPY_C_TRUNCATED	0x08
+#define ZCOPY_C_CANCELLED	0x20
 #define ZCOPY_C_FILE_ERROR	0x40
 #define ZCOPY_C_SOCKET_ERROR	0x80
 
@@ -127,10 +131,12 @@ struct zcopy_transfer {
  * Values of @error and their one cause:
  *
  * ======== ==================================================================
- * -EAGAIN  the socket is O_NONBLOCK, or SO_SNDTIMEO ran out, and its buffer
- *          is full
+ * -EAGAIN  ZCOPY_IOC_SEND only: the socket is O_NONBLOCK, or SO_SNDTIMEO ran
+ *          out, and its buffer is full
  * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory
- * -EINTR   a signal arrived
+ * -ECANCELED
+ *          with ZCOPY_C_CANCELLED: see ZCOPY_IOC_CANCEL
+ * -EINTR   ZCOPY_IOC_SEND only: a signal arrived
  * -EPIPE   the socket was shut down for sending, here or by the peer
  * -EIO     with ZCOPY_C_FILE_ERROR: the file could not be read
  * -ENOMEM  no memory for the gather list or for a page of the file
@@ -156,15 +162,103 @@ struct zcopy_send {
 };
 
 /**
+ * struct zcopy_submit - argument of ZCOPY_IOC_SUBMIT
+ * @transfers:       in; user address of an array of struct zcopy_transfer
+ * @completions:     in; user address of an array that completions go to, or 0
+ * @nr_transfers:    in; elements of @transfers, may be 0
+ * @transfer_size:   in; sizeof(struct zcopy_transfer) of the program
+ * @max_completions: in; elements of @completions, 0 if that is 0
+ * @min_completions: in; wait until so many can be given, 0 to
+ *                   @max_completions
+ * @timeout:         in; nanoseconds to wait at most; negative: for ever
+ * @accepted:        out; transfers that were accepted, the first ones of
+ *                   @transfers
+ * @completed:       out; elements of @completions that were filled
+ * @error:           out; why the transfer behind the accepted ones was
+ *                   refused: a negative errno of ZCOPY_IOC_SEND's list, or
+ *                   -EAGAIN, a limit of the queue is reached; else 0
+ * @reserved:        must be 0
+ */
+struct zcopy_submit {
+	__u64 transfers;
+	__u64 completions;
+	__u32 nr_transfers;
+	__u32 transfer_size;
+	__u32 max_completions;
+	__u32 min_completions;
+	__s64 timeout;
+	__u32 accepted;
+	__u32 completed;
+	__s32 error;
+	__u32 reserved;
+};
+
+/* What zcopy_cancel.what names. */
+#define ZCOPY_CANCEL_USER_DATA	0	/* transfers with this user_data */
+#define ZCOPY_CANCEL_SOCKET	1	/* transfers to this socket */
+#define ZCOPY_CANCEL_ALL	2	/* all of this context */
+
+/**
+ * struct zcopy_cancel - argument of ZCOPY_IOC_CANCEL
+ * @user_data: in; for %ZCOPY_CANCEL_USER_DATA, else 0
+ * @socket:    in; descriptor, for %ZCOPY_CANCEL_SOCKET, else 0
+ * @what:      in; ZCOPY_CANCEL_*
+ * @cancelled: out; transfers that were asked to end
+ * @reserved:  must be 0
+ */
+struct zcopy_cancel {
+	__u64 user_data;
+	__s32 socket;
+	__u32 what;
+	__u32 cancelled;
+	__u32 reserved;
+};
+
+/**
+ * struct zcopy_uring - what an SQE of IORING_OP_URING_CMD holds in sqe->cmd
+ * @transfer:   user address of a struct zcopy_transfer
+ * @completion: user address of a struct zcopy_completion
+ *
+ * sqe->fd is the device, sqe->cmd_op is %ZCOPY_URING_SEND. @transfer, its
+ * segments and its memory are read before io_uring_enter() returns (with
+ * IORING_SETUP_SQPOLL: before the completion).
+ *
+ * cqe->res is negative when the transfer was refused (an errno of
+ * ZCOPY_IOC_SEND's list, or -EAGAIN, a limit of the queue is reached; nothing
+ * was sent and @completion keeps its value) or ended by an error, which
+ * @completion holds too, with the bytes that went. Otherwise cqe->res is the
+ * bytes, or INT_MAX if they are more; @completion always has the exact number,
+ * and so has big_cqe[0] in a ring with IORING_SETUP_CQE32. @completion is
+ * written before the CQE can be seen.
+ *
+ * These transfers count for the context's limits as others do. Their
+ * completions come from the ring alone, not from read() or ZCOPY_IOC_SUBMIT.
+ * ZCOPY_IOC_CANCEL ends them, and so does the exit of the ring. A ring with
+ * IORING_SETUP_IOPOLL gets -EOPNOTSUPP.
+ */
+struct zcopy_uring {
+	__u64 transfer;
+	__u64 completion;
+};
+
+#define ZCOPY_URING_SEND	0
+
+/**
  * DOC: feature bits
  *
  * %ZCOPY_FEATURE_SEND
  *	ZCOPY_IOC_SEND is there.
  * %ZCOPY_FEATURE_STATS
  *	ZCOPY_IOC_STATS is there.
+ * %ZCOPY_FEATURE_SUBMIT
+ *	The queue: ZCOPY_IOC_SUBMIT, ZCOPY_IOC_CANCEL, read(2), poll(2).
+ * %ZCOPY_FEATURE_URING
+ *	IORING_OP_URING_CMD with %ZCOPY_URING_SEND.
  */
 #define ZCOPY_FEATURE_SEND	0x01ULL
 #define ZCOPY_FEATURE_STATS	0x02ULL
+#define ZCOPY_FEATURE_SUBMIT	0x04ULL
+#define ZCOPY_FEATURE_URING	0x08ULL
 
 /**
  * struct zcopy_info - argument of ZCOPY_IOC_INFO, all of it out
@@ -175,6 +269,9 @@ struct zcopy_send {
  * @max_memory:     bytes of all memory segments of a transfer together
  * @batch_bytes:    most bytes of page references held for one transfer at once
  * @reserved:       0
+ * @max_transfers:  transfers of a context that have not ended
+ * @max_completions: transfers of a context that have not ended and completions
+ *                  not read, together
  */
 struct zcopy_info {
 	__u32 version;
@@ -184,6 +281,8 @@ struct zcopy_info {
 	__u32 max_memory;
 	__u32 batch_bytes;
 	__u32 reserved;
+	__u32 max_transfers;
+	__u32 max_completions;
 };
 
 /* Whose counters ZCOPY_IOC_STATS reads. */
@@ -276,10 +375,56 @@ struct zcopy_stats {
  *	EINTR            a signal arrived before the first byte
  *	ENOMEM           no memory for the transfer
  *	================ ======================================================
+ *
+ * %ZCOPY_IOC_SUBMIT
+ *	Queue transfers and, if asked, wait for completions. It never waits for
+ *	a disk or for room in a socket: what can be sent at once is sent before
+ *	it returns, the rest later, in the order of submission for each socket
+ *	and independently of other sockets. O_NONBLOCK of a socket does not
+ *	matter. A refused transfer ends the call's acceptance; those before it
+ *	run. It returns 0 with @accepted, @completed and @error, and fails
+ *	with:
+ *
+ *	================ ======================================================
+ *	EINVAL           reserved word not 0, transfer_size below its first
+ *	                 version, min_completions over max_completions
+ *	EFAULT           completions cannot be written, and none was given; no
+ *	                 completion is lost
+ *	EINTR            a signal arrived while it waited; nothing was accepted
+ *	                 and no completion given
+ *	================ ======================================================
+ *
+ *	A transfers address that cannot be read is EFAULT in @error.
+ *
+ * %ZCOPY_IOC_CANCEL
+ *	Ask transfers to end early. Each still has its one completion: with
+ *	%ZCOPY_C_CANCELLED and the bytes that went, or what it would have had
+ *	anyway if it ended first. One that waits for the disk ends when the
+ *	disk has answered. It returns 0 with @cancelled, 0 included.
+ *
+ *	================ ======================================================
+ *	EINVAL           unknown @what, a reserved word not 0, or a field that
+ *	                 @what does not use not 0
+ *	EBADF            the socket is not an open descriptor
+ *	ENOTSOCK         it is not a socket
+ *	================ ======================================================
+ *
+ * read(2) gives struct zcopy_completion records, as many whole ones as fit and
+ * are there; it waits for the first one unless the device is O_NONBLOCK
+ * (EAGAIN). EINVAL: not even one fits. EFAULT, EINTR as ever; a record is given
+ * exactly once.
+ *
+ * poll(2): POLLIN, completions can be read; POLLOUT, a transfer would be
+ * accepted.
+ *
+ * Closing the last descriptor of a context cancels its transfers and discards
+ * its completions.
  */
 #define ZCOPY_IOC_TYPE		0xDC
 #define ZCOPY_IOC_INFO		_IOWR(ZCOPY_IOC_TYPE, 0x00, struct zcopy_info)
 #define ZCOPY_IOC_STATS		_IOWR(ZCOPY_IOC_TYPE, 0x01, struct zcopy_stats)
 #define ZCOPY_IOC_SEND		_IOWR(ZCOPY_IOC_TYPE, 0x02, struct zcopy_send)
+#define ZCOPY_IOC_SUBMIT	_IOWR(ZCOPY_IOC_TYPE, 0x03, struct zcopy_submit)
+#define ZCOPY_IOC_CANCEL	_IOWR(ZCOPY_IOC_TYPE, 0x04, struct zcopy_cancel)
 
 #endif /* _UAPI_LINUX_ZCOPY_H */

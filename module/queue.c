@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The queue of a context: what is accepted, how completions get to the
+ * program, how transfers are cancelled. Streams do the work in between.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "context.h"
+#include "limits.h"
+#include "queue.h"
+#include "stream.h"
+#include "transfer.h"
+
+static bool has_room(struct zcopy_context *context)
+{
+	return context->nr_queued < zcopy_max_transfers() &&
+	       context->nr_queued + context->nr_unread < zcopy_max_completions();
+}
+
+static bool reserve(struct zcopy_context *context)
+{
+	bool room;
+
+	spin_lock(&context->lock);
+	room = has_room(context);
+	context->nr_queued += room;
+	spin_unlock(&context->lock);
+	return room;
+}
+
+static void unreserve(struct zcopy_context *context)
+{
+	spin_lock(&context->lock);
+	context->nr_queued--;
+	spin_unlock(&context->lock);
+}
+
+/**
+ * zcopy_queue_add - accept a transfer
+ * @context:  whose it is
+ * @transfer: already in kernel memory
+ * @cmd:      the io_uring request that waits for it, or NULL
+ * @ready:    see zcopy_stream_enqueue()
+ *
+ * Return: its record, which is the caller's to look at only if there is a @cmd;
+ * or an ERR_PTR: -EAGAIN, a limit is reached; else of zcopy_xfer_create().
+ */
+struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
+				     const struct zcopy_transfer *transfer,
+				     struct io_uring_cmd *cmd,
+				     struct list_head *ready)
+{
+	struct zcopy_record *record;
+	struct zcopy_xfer *xfer;
+	int err = -EAGAIN;
+
+	if (!reserve(context))
+		return ERR_PTR(err);
+
+	err = -ENOMEM;
+	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
+	if (!record)
+		goto unreserve;
+	xfer = zcopy_xfer_create(context, transfer);
+	if (IS_ERR(xfer)) {
+		err = PTR_ERR(xfer);
+		goto free_record;
+	}
+	record->xfer = xfer;
+	record->cmd = cmd;
+	xfer->record = record;
+	zcopy_xfer_remember_submitter(xfer);
+
+	err = zcopy_stream_enqueue(context, xfer, ready);
+	if (err)
+		goto destroy_xfer;
+	return record;
+
+destroy_xfer:
+	zcopy_xfer_destroy(xfer);
+free_record:
+	kfree(record);
+unreserve:
+	unreserve(context);
+	return ERR_PTR(err);
+}
+
+/**
+ * zcopy_queue_complete - a transfer ended: tell the program
+ * @xfer: its result is final, and it is off its stream's queue; is destroyed
+ *
+ * Files, socket and pages are given back first: whoever sees the completion
+ * finds them gone.
+ */
+void zcopy_queue_complete(struct zcopy_xfer *xfer)
+{
+	struct zcopy_context *context = xfer->context;
+	struct zcopy_record *record = xfer->record;
+	bool issued = false, closing;
+
+	record->completion = xfer->result;
+
+	zcopy_xfer_destroy(xfer);
+
+	spin_lock(&context->lock);
+	closing = context->closing;
+	context->nr_queued--;
+	if (record->cmd) {
+		record->ended = true;
+		issued = record->issued;
+	} else if (!closing) {
+		list_add_tail(&record->link, &context->done);
+		context->nr_unread++;
+	}
+	spin_unlock(&context->lock);
+
+	if (issued)
+		zcopy_uring_complete(record);
+	else if (!record->cmd && closing)
+		kfree(record);
+	if (wq_has_sleeper(&context->wait))
+		wake_up_interruptible_poll(&context->wait, EPOLLIN | EPOLLOUT);
+}
+
+static bool has_completions(struct zcopy_context *context, unsigned int min)
+{
+	return READ_ONCE(context->nr_unread) >= min;
+}
+
+/**
+ * zcopy_queue_wait - sleep until completions can be delivered
+ * @context: anybody's
+ * @min:     so many
+ * @timeout: for so long; KTIME_MAX: for ever
+ *
+ * It does not wait for what cannot come: with no transfer under way it returns.
+ *
+ * Return: 0, -ETIME, or -ERESTARTSYS.
+ */
+int zcopy_queue_wait(struct zcopy_context *context, unsigned int min,
+		     ktime_t timeout)
+{
+	return wait_event_interruptible_hrtimeout(context->wait,
+			has_completions(context, min) ||
+			!READ_ONCE(context->nr_queued), timeout);
+}
+
+/**
+ * zcopy_queue_deliver - move completions to a program, each exactly once
+ * @context: whose they are
+ * @to:      room for @max
+ * @max:     completions
+ *
+ * Return: how many; or if none: 0, there are none; -EFAULT; -EINTR.
+ */
+ssize_t zcopy_queue_deliver(struct zcopy_context *context,
+			    struct zcopy_completion __user *to,
+			    unsigned int max)
+{
+	ssize_t given = 0;
+	int err = 0;
+
+	if (!max || !READ_ONCE(context->nr_unread))
+		return 0;
+	if (mutex_lock_interruptible(&context->reader))
+		return -EINTR;
+	while (given < max) {
+		struct zcopy_record *record;
+
+		spin_lock(&context->lock);
+		record = list_first_entry_or_null(&context->done,
+						  struct zcopy_record, link);
+		spin_unlock(&context->lock);
+		if (!record)
+			break;
+		/* Only who holds @reader takes records off. */
+		if (copy_to_user(&to[given], &record->completion,
+				 sizeof(record->completion))) {
+			err = -EFAULT;
+			break;
+		}
+		spin_lock(&context->lock);
+		list_del(&record->link);
+		context->nr_unread--;
+		spin_unlock(&context->lock);
+		kfree(record);
+		given++;
+	}
+	mutex_unlock(&context->reader);
+	if (given && wq_has_sleeper(&context->wait))
+		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
+	return given ?: err;
+}
+
+__poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
+			  poll_table *wait)
+{
+	__poll_t events = 0;
+
+	poll_wait(file, &context->wait, wait);
+	spin_lock(&context->lock);
+	if (context->nr_unread)
+		events |= EPOLLIN | EPOLLRDNORM;
+	if (has_room(context))
+		events |= EPOLLOUT | EPOLLWRNORM;
+	spin_unlock(&context->lock);
+	return events;
+}
+
+/* End what zcopy_stream_cancel() took off the queues. */
+static void end_cancelled(struct list_head *cancelled)
+{
+	struct zcopy_xfer *xfer, *tmp;
+
+	list_for_each_entry_safe(xfer, tmp, cancelled, link) {
+		zcopy_xfer_cancel(xfer);
+		zcopy_queue_complete(xfer);
+	}
+}
+
+/**
+ * zcopy_queue_cancel - end transfers early
+ * @context: whose they are
+ * @match:   picks them, or NULL: all of them; called with zcopy_context.lock held
+ * @arg:     for @match
+ *
+ * Return: how many were picked.
+ */
+unsigned int zcopy_queue_cancel(struct zcopy_context *context,
+				bool (*match)(const struct zcopy_xfer *xfer,
+					      const void *arg),
+				const void *arg)
+{
+	struct zcopy_xfer *xfer, *tmp;
+	struct rb_node *node;
+	unsigned int nr = 0;
+	LIST_HEAD(cancelled);
+
+	spin_lock(&context->lock);
+	for (node = rb_first(&context->streams); node; node = rb_next(node)) {
+		struct zcopy_stream *stream;
+
+		stream = rb_entry(node, struct zcopy_stream, node);
+		/* From the end, so that the head stays the head. */
+		list_for_each_entry_safe_reverse(xfer, tmp, &stream->queue, link) {
+			if (match && !match(xfer, arg))
+				continue;
+			zcopy_stream_cancel(context, xfer, &cancelled);
+			nr++;
+		}
+	}
+	spin_unlock(&context->lock);
+	end_cancelled(&cancelled);
+	return nr;
+}
+
+/* End the transfer of one record early, if it has not ended. */
+void zcopy_queue_cancel_record(struct zcopy_context *context,
+			       struct zcopy_record *record)
+{
+	LIST_HEAD(cancelled);
+
+	spin_lock(&context->lock);
+	if (record->xfer)
+		zcopy_stream_cancel(context, record->xfer, &cancelled);
+	spin_unlock(&context->lock);
+	end_cancelled(&cancelled);
+}
+
+/* The last descriptor is gone: end all transfers, forget all completions. */
+void zcopy_queue_close(struct zcopy_context *context)
+{
+	struct zcopy_record *record, *tmp;
+	LIST_HEAD(done);
+
+	spin_lock(&context->lock);
+	context->closing = true;
+	list_splice_init(&context->done, &done);
+	context->nr_unread = 0;
+	spin_unlock(&context->lock);
+
+	list_for_each_entry_safe(record, tmp, &done, link)
+		kfree(record);
+	zcopy_queue_cancel(context, NULL, NULL);
+}

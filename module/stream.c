@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Streams: the order of the transfers to one socket, and who goes on with them
+ * when. No thread waits for a socket: its wake-up queues the stream's work.
+ * The disk is waited for by workers of their own, so that a stream which needs
+ * no disk never stands behind one that does.
+ */
+#include <linux/cred.h>
+#include <linux/memcontrol.h>
+#include <linux/net.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+
+#include "context.h"
+#include "queue.h"
+#include "sink.h"
+#include "stream.h"
+#include "transfer.h"
+
+/* Bytes after which a stream gives way to the others. */
+#define SLICE	SZ_1M
+
+static struct workqueue_struct *run_wq;		/* never sleeps for the disk */
+static struct workqueue_struct *disk_wq;
+
+int zcopy_stream_init(void)
+{
+	run_wq = alloc_workqueue("zcopy", WQ_UNBOUND, 0);
+	if (!run_wq)
+		return -ENOMEM;
+	disk_wq = alloc_workqueue("zcopy_disk", WQ_UNBOUND, 0);
+	if (!disk_wq) {
+		destroy_workqueue(run_wq);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* No stream is left; their works may still be on the way out. */
+void zcopy_stream_exit(void)
+{
+	destroy_workqueue(disk_wq);
+	destroy_workqueue(run_wq);
+}
+
+/* The owner of state RUN passes the stream to a worker; hands off from here. */
+static void pass_on(struct zcopy_stream *stream, bool cold, unsigned long delay)
+{
+	stream->cold = cold;
+	queue_delayed_work(cold ? disk_wq : run_wq, &stream->work, delay);
+}
+
+/* Get a stream going that waits, or is about to. Any context. */
+static void kick(struct zcopy_stream *stream)
+{
+	if (atomic_cmpxchg(&stream->state, ZCOPY_STREAM_WAIT,
+			   ZCOPY_STREAM_RUN) == ZCOPY_STREAM_WAIT)
+		pass_on(stream, stream->cold, 0);
+	else
+		atomic_cmpxchg(&stream->state, ZCOPY_STREAM_ARM,
+			       ZCOPY_STREAM_WOKEN);
+}
+
+/* The socket's wake-up: often softirq, always under its wait queue's lock. */
+static int space_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
+		      void *key)
+{
+	struct zcopy_stream *stream;
+	__poll_t events = key_to_poll(key);
+
+	stream = container_of(entry, struct zcopy_stream, space);
+	if (!events || (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+		kick(stream);
+	return 0;
+}
+
+struct space_table {
+	poll_table table;
+	struct zcopy_stream *stream;
+};
+
+static void space_add(struct file *file, wait_queue_head_t *head,
+		      poll_table *table)
+{
+	struct zcopy_stream *stream;
+
+	stream = container_of(table, struct space_table, table)->stream;
+	if (WARN_ON_ONCE(stream->head))
+		return;
+	stream->head = head;
+	add_wait_queue(head, &stream->space);
+}
+
+/*
+ * Wait for room. Returns false when the stream waits and is no longer the
+ * caller's, true when there is a reason to go on at once.
+ */
+static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+{
+	struct space_table space = { .stream = stream };
+	__poll_t events;
+
+	stream->cold = xfer->cold;
+	/* From here on a wake-up is not lost; full barrier for @cancelled. */
+	atomic_xchg(&stream->state, ZCOPY_STREAM_ARM);
+
+	init_poll_funcptr(&space.table, stream->head ? NULL : space_add);
+	space.table._key = EPOLLOUT | EPOLLERR | EPOLLHUP;
+	events = vfs_poll(stream->socket->file, &space.table);
+
+	if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) &&
+	    !READ_ONCE(xfer->cancelled) &&
+	    atomic_cmpxchg(&stream->state, ZCOPY_STREAM_ARM,
+			   ZCOPY_STREAM_WAIT) == ZCOPY_STREAM_ARM)
+		return false;
+
+	atomic_set(&stream->state, ZCOPY_STREAM_RUN);
+	return true;
+}
+
+/* What was held back for a next transfer goes out now. */
+static void push(struct zcopy_stream *stream)
+{
+	if (stream->corked)
+		zcopy_sink_push(stream->socket);
+	stream->corked = false;
+}
+
+static enum zcopy_run run_head(struct zcopy_stream *stream,
+			       struct zcopy_xfer *xfer, unsigned int may,
+			       size_t *slice)
+{
+	struct mem_cgroup *memcg = set_active_memcg(xfer->memcg);
+	const struct cred *cred = override_creds(xfer->cred);
+	enum zcopy_run why;
+
+	spin_lock(&stream->context->lock);
+	xfer->followed = !list_is_singular(&stream->queue);
+	spin_unlock(&stream->context->lock);
+
+	why = zcopy_xfer_run(xfer, may, slice);
+	revert_creds(cred);
+	set_active_memcg(memcg);
+	return why;
+}
+
+/* The head is done. Returns false when it was the last: the stream is gone. */
+static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+{
+	struct zcopy_context *context = stream->context;
+	bool last;
+
+	stream->corked = xfer->corked;
+
+	spin_lock(&context->lock);
+	list_del(&xfer->link);
+	xfer->record->xfer = NULL;
+	last = list_empty(&stream->queue);
+	if (last)
+		rb_erase(&stream->node, &context->streams);
+	spin_unlock(&context->lock);
+
+	if (last) {
+		/* While @xfer still holds the socket. */
+		push(stream);
+		if (stream->head)
+			remove_wait_queue(stream->head, &stream->space);
+		kfree(stream);
+	}
+	zcopy_queue_complete(xfer);
+	if (last)
+		zcopy_context_put(context);
+	return !last;
+}
+
+/* Go on with a stream as its runner, until it waits, gives way or is empty. */
+static void run_stream(struct zcopy_stream *stream, unsigned int may)
+{
+	size_t slice = SLICE;
+
+	for (;;) {
+		struct zcopy_xfer *xfer;
+		size_t before = slice;
+
+		/* The head is the runner's: nobody else takes it off. */
+		xfer = list_first_entry(&stream->queue, struct zcopy_xfer, link);
+
+		switch (run_head(stream, xfer, may, &slice)) {
+		case ZCOPY_RUN_DONE:
+			if (!next(stream, xfer))
+				return;
+			break;
+		case ZCOPY_RUN_DISK:
+			push(stream);
+			pass_on(stream, true, 0);
+			return;
+		case ZCOPY_RUN_SLICE:
+			pass_on(stream, xfer->cold, 0);
+			return;
+		case ZCOPY_RUN_SPACE:
+			if (!wait_for_space(stream, xfer))
+				return;
+			/*
+			 * The socket says there is room and yet took nothing:
+			 * it lacks memory. Not a thing to spin for.
+			 */
+			if (slice == before) {
+				pass_on(stream, xfer->cold, 1);
+				return;
+			}
+			break;
+		}
+	}
+}
+
+static void stream_work(struct work_struct *work)
+{
+	struct zcopy_stream *stream;
+
+	stream = container_of(to_delayed_work(work), struct zcopy_stream, work);
+	run_stream(stream, stream->cold ? ZCOPY_MAY_READ : 0);
+}
+
+/* The stream of a socket, or the place in the tree where it belongs. */
+static struct zcopy_stream *find(struct zcopy_context *context,
+				 struct socket *socket, struct rb_node **parent,
+				 struct rb_node ***link)
+{
+	struct rb_node **p = &context->streams.rb_node;
+
+	lockdep_assert_held(&context->lock);
+	*parent = NULL;
+	while (*p) {
+		struct zcopy_stream *stream;
+
+		stream = rb_entry(*p, struct zcopy_stream, node);
+		if (stream->socket == socket)
+			return stream;
+		*parent = *p;
+		p = socket < stream->socket ? &(*p)->rb_left : &(*p)->rb_right;
+	}
+	*link = p;
+	return NULL;
+}
+
+static struct zcopy_stream *create(struct zcopy_context *context,
+				   struct socket *socket)
+{
+	struct zcopy_stream *stream;
+
+	stream = kzalloc(sizeof(*stream), GFP_KERNEL_ACCOUNT);
+	if (!stream)
+		return NULL;
+	stream->context = context;
+	stream->socket = socket;
+	INIT_LIST_HEAD(&stream->queue);
+	atomic_set(&stream->state, ZCOPY_STREAM_RUN);
+	INIT_DELAYED_WORK(&stream->work, stream_work);
+	init_waitqueue_func_entry(&stream->space, space_wake);
+	return stream;
+}
+
+/**
+ * zcopy_stream_enqueue - put a transfer behind the others of its socket
+ * @context: the transfer's
+ * @xfer:    passes to the stream on success
+ * @ready:   a new stream is put on this list; the caller is its runner and
+ *           must call zcopy_stream_run_ready()
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int zcopy_stream_enqueue(struct zcopy_context *context,
+			 struct zcopy_xfer *xfer, struct list_head *ready)
+{
+	struct zcopy_stream *stream, *fresh = NULL;
+	struct rb_node *parent, **link;
+
+	for (;;) {
+		spin_lock(&context->lock);
+		stream = find(context, xfer->socket, &parent, &link);
+		if (stream || fresh)
+			break;
+		spin_unlock(&context->lock);
+		fresh = create(context, xfer->socket);
+		if (!fresh)
+			return -ENOMEM;
+	}
+	if (!stream) {
+		stream = fresh;
+		fresh = NULL;
+		refcount_inc(&context->refs);
+		rb_link_node(&stream->node, parent, link);
+		rb_insert_color(&stream->node, &context->streams);
+		list_add_tail(&stream->ready, ready);
+	}
+	list_add_tail(&xfer->link, &stream->queue);
+	spin_unlock(&context->lock);
+	kfree(fresh);
+	return 0;
+}
+
+/* Run what zcopy_stream_enqueue() left to the caller; never blocks. */
+void zcopy_stream_run_ready(struct list_head *ready)
+{
+	struct zcopy_stream *stream, *tmp;
+
+	list_for_each_entry_safe(stream, tmp, ready, ready)
+		run_stream(stream, 0);
+}
+
+/**
+ * zcopy_stream_cancel - end a transfer of a stream early
+ * @context:   the transfer's
+ * @xfer:      the transfer, in its stream's queue
+ * @cancelled: it is moved here if nobody has begun it; the caller must then
+ *             end it by zcopy_xfer_cancel() and zcopy_queue_complete()
+ *
+ * Context: zcopy_context.lock is held.
+ */
+void zcopy_stream_cancel(struct zcopy_context *context, struct zcopy_xfer *xfer,
+			 struct list_head *cancelled)
+{
+	struct rb_node *parent, **link;
+	struct zcopy_stream *stream;
+
+	stream = find(context, xfer->socket, &parent, &link);
+	if (list_is_first(&xfer->link, &stream->queue)) {
+		WRITE_ONCE(xfer->cancelled, true);
+		smp_mb();	/* pairs with the xchg in wait_for_space() */
+		kick(stream);
+	} else {
+		list_move_tail(&xfer->link, cancelled);
+		xfer->record->xfer = NULL;
+	}
+}

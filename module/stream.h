@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef ZCOPY_STREAM_H
+#define ZCOPY_STREAM_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/rbtree.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+struct socket;
+struct zcopy_context;
+struct zcopy_xfer;
+
+/* What a stream does; zcopy_stream.state. */
+enum zcopy_stream_state {
+	/*
+	 * Somebody runs it, or its work is queued. He alone may change the
+	 * state, take the head off the queue and free the stream.
+	 */
+	ZCOPY_STREAM_RUN,
+	/* He is about to wait for room; the socket's wake-up ... */
+	ZCOPY_STREAM_ARM,
+	/* ... came meanwhile, so he goes on. */
+	ZCOPY_STREAM_WOKEN,
+	/* Nobody runs it: who changes this to RUN must queue its work. */
+	ZCOPY_STREAM_WAIT,
+};
+
+/**
+ * struct zcopy_stream - the ordered queue of a context's transfers to a socket
+ * @node:    in zcopy_context.streams, under zcopy_context.lock
+ * @context: the stream owns a reference
+ * @socket:  key; kept alive by the transfers in @queue, which is never empty
+ *           while the stream is in the tree
+ * @queue:   zcopy_xfer.link, under zcopy_context.lock; the head is the runner's
+ * @state:   enum zcopy_stream_state
+ * @corked:  the end of a transfer that is done may lie in the socket, waiting
+ *           for the next one's bytes; the runner's
+ * @cold:    its head met the disk, so that a worker which may wait for the
+ *           disk goes on with it; written before @state says WAIT
+ * @work:    goes on with it
+ * @space:   entry on the socket's wait queue from the first wait to the end
+ * @head:    that wait queue, or NULL
+ * @ready:   place in the submitter's list of streams to run
+ */
+struct zcopy_stream {
+	struct rb_node node;
+	struct zcopy_context *context;
+	struct socket *socket;
+	struct list_head queue;
+	atomic_t state;
+	bool corked;
+	bool cold;
+	struct delayed_work work;
+	wait_queue_entry_t space;
+	wait_queue_head_t *head;
+	struct list_head ready;
+};
+
+int zcopy_stream_init(void);
+void zcopy_stream_exit(void);
+
+int zcopy_stream_enqueue(struct zcopy_context *context,
+			 struct zcopy_xfer *xfer, struct list_head *ready);
+void zcopy_stream_run_ready(struct list_head *ready);
+void zcopy_stream_cancel(struct zcopy_context *context, struct zcopy_xfer *xfer,
+			 struct list_head *cancelled);
+
+#endif /* ZCOPY_STREAM_H */

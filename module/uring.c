@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The io_uring door: an SQE becomes a transfer of the queue, its completion a
+ * CQE. A request is completed in one place, finish_cmd().
+ */
+#include <linux/io_uring/cmd.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "context.h"
+#include "queue.h"
+#include "stream.h"
+
+/* What a request that went asynchronous keeps in its own space. */
+struct uring_pdu {
+	struct zcopy_record *record;
+};
+
+static struct zcopy_record **pdu_record(struct io_uring_cmd *cmd)
+{
+	return &io_uring_cmd_to_pdu(cmd, struct uring_pdu)->record;
+}
+
+/* The submitter's context, or that of a ring that is going away. */
+static void finish_cmd(struct io_uring_cmd *cmd, struct zcopy_record *record,
+		       unsigned int issue_flags)
+{
+	const struct zcopy_completion *completion = &record->completion;
+	u64 bytes = completion->bytes;
+	ssize_t res = completion->error ?: (ssize_t)min_t(u64, bytes, INT_MAX);
+
+	/* Of a dead task there is no memory to write to. */
+	if (!(issue_flags & IO_URING_F_TASK_DEAD) &&
+	    copy_to_user(u64_to_user_ptr(record->answer), completion,
+			 sizeof(*completion)))
+		res = -EFAULT;
+	io_uring_cmd_done(cmd, res, bytes, issue_flags);
+	/* Not before: a cancellation looks at it until the request is done. */
+	kfree(record);
+}
+
+static void finish_in_task(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	finish_cmd(cmd, *pdu_record(cmd), issue_flags);
+}
+
+/* A transfer whose request went asynchronous ended. Any process context. */
+void zcopy_uring_complete(struct zcopy_record *record)
+{
+	io_uring_cmd_complete_in_task(record->cmd, finish_in_task);
+}
+
+/* Read the SQE once: it is not stable after the first return. */
+static int read_sqe(struct io_uring_cmd *cmd, struct zcopy_transfer *transfer,
+		    u64 *answer)
+{
+	const struct zcopy_uring *sqe = io_uring_sqe_cmd(cmd->sqe);
+	u64 from = READ_ONCE(sqe->transfer);
+	struct zcopy_completion probe;
+
+	*answer = READ_ONCE(sqe->completion);
+	if (cmd->cmd_op != ZCOPY_URING_SEND)
+		return -ENOTTY;
+	if (copy_from_user(transfer, u64_to_user_ptr(from), sizeof(*transfer)))
+		return -EFAULT;
+	/* An answer that cannot be given is found out before the first byte. */
+	if (copy_from_user(&probe, u64_to_user_ptr(*answer), sizeof(probe)) ||
+	    copy_to_user(u64_to_user_ptr(*answer), &probe, sizeof(probe)))
+		return -EFAULT;
+	return 0;
+}
+
+int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	struct zcopy_context *context = cmd->file->private_data;
+	struct zcopy_transfer transfer;
+	struct zcopy_record *record;
+	LIST_HEAD(ready);
+	bool issued;
+	u64 answer;
+	int err;
+
+	if (issue_flags & IO_URING_F_CANCEL) {
+		zcopy_queue_cancel_record(context, *pdu_record(cmd));
+		return 0;
+	}
+
+	err = read_sqe(cmd, &transfer, &answer);
+	if (err)
+		return err;
+	record = zcopy_queue_add(context, &transfer, cmd, &ready);
+	if (IS_ERR(record)) {
+		err = PTR_ERR(record);
+		if (err != -EAGAIN)
+			return err;
+		/* Returned, it would only be tried again by another thread. */
+		io_uring_cmd_done(cmd, err, 0, issue_flags);
+		return -EIOCBQUEUED;
+	}
+	record->answer = answer;
+	*pdu_record(cmd) = record;
+	zcopy_stream_run_ready(&ready);
+
+	if (!READ_ONCE(record->ended)) {
+		io_uring_cmd_mark_cancelable(cmd, issue_flags);
+		spin_lock(&context->lock);
+		issued = !record->ended;
+		record->issued = issued;
+		spin_unlock(&context->lock);
+		if (issued)	/* may be complete by now, and gone */
+			return -EIOCBQUEUED;
+	}
+	finish_cmd(cmd, record, issue_flags);
+	return -EIOCBQUEUED;
+}
