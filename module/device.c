@@ -178,7 +178,7 @@ static int do_submit(struct zcopy_context *context,
 	submit.accepted = submit_all(context, &submit, &submit.error);
 
 	err = 0;
-	if (submit.min_completions)
+	if (submit.min_completions && !submit.error)
 		err = zcopy_queue_wait(context, submit.min_completions,
 				       submit.timeout < 0 ? KTIME_MAX :
 							    submit.timeout);

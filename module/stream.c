@@ -118,12 +118,14 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	return true;
 }
 
-/* What was held back for a next transfer goes out now. */
-static void push(struct zcopy_stream *stream)
+/* What a transfer that is done held back for @xfer goes out now. */
+static void push(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 {
-	if (stream->corked)
-		zcopy_sink_push(stream->socket);
+	if (!stream->corked)
+		return;
+	zcopy_sink_push(stream->socket);
 	stream->corked = false;
+	xfer->corked = false;
 }
 
 static enum zcopy_run run_head(struct zcopy_stream *stream,
@@ -134,6 +136,8 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 	const struct cred *cred = override_creds(xfer->cred);
 	enum zcopy_run why;
 
+	/* If it fails before its first byte, it has the one before to push. */
+	xfer->corked |= stream->corked;
 	spin_lock(&stream->context->lock);
 	xfer->followed = !list_is_singular(&stream->queue);
 	spin_unlock(&stream->context->lock);
@@ -162,7 +166,7 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 
 	if (last) {
 		/* While @xfer still holds the socket. */
-		push(stream);
+		push(stream, xfer);
 		if (stream->head)
 			remove_wait_queue(stream->head, &stream->space);
 		kfree(stream);
@@ -191,7 +195,7 @@ static void run_stream(struct zcopy_stream *stream, unsigned int may)
 				return;
 			break;
 		case ZCOPY_RUN_DISK:
-			push(stream);
+			push(stream, xfer);
 			pass_on(stream, true, 0);
 			return;
 		case ZCOPY_RUN_SLICE:

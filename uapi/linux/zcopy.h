@@ -168,8 +168,8 @@ struct zcopy_send {
  * @nr_transfers:    in; elements of @transfers, may be 0
  * @transfer_size:   in; sizeof(struct zcopy_transfer) of the program
  * @max_completions: in; elements of @completions, 0 if that is 0
- * @min_completions: in; wait until so many can be given, 0 to
- *                   @max_completions
+ * @min_completions: in; wait until so many can be given or no transfer is under
+ *                   way, 0 to @max_completions; it does not wait with @error
  * @timeout:         in; nanoseconds to wait at most; negative: for ever
  * @accepted:        out; transfers that were accepted, the first ones of
  *                   @transfers
