@@ -7,11 +7,23 @@
 
 static struct kmem_cache *batch_cache;
 
+/*
+ * Batches are free in the state they are allocated in. Without a constructor
+ * kernels that clear what they allocate would clear 4 KiB for each transfer.
+ */
+static void construct(void *object)
+{
+	struct zcopy_batch *batch = object;
+
+	batch->nr = 0;
+	zcopy_batch_release(batch);
+}
+
 int zcopy_batch_init(void)
 {
 	batch_cache = kmem_cache_create("zcopy_batch",
 					sizeof(struct zcopy_batch), 0,
-					SLAB_ACCOUNT, NULL);
+					SLAB_ACCOUNT, construct);
 	return batch_cache ? 0 : -ENOMEM;
 }
 
@@ -23,13 +35,7 @@ void zcopy_batch_exit(void)
 /* An empty batch, or NULL. */
 struct zcopy_batch *zcopy_batch_alloc(void)
 {
-	struct zcopy_batch *batch = kmem_cache_alloc(batch_cache, GFP_KERNEL);
-
-	if (batch) {
-		batch->nr = 0;
-		zcopy_batch_release(batch);	/* clears the rest */
-	}
-	return batch;
+	return kmem_cache_alloc(batch_cache, GFP_KERNEL);
 }
 
 void zcopy_batch_free(struct zcopy_batch *batch)

@@ -91,6 +91,7 @@ static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 		xfer->result.flags |= ZCOPY_C_COPIED;
 	}
 	xfer->corked = more;
+	xfer->tail = xfer->tail && more;
 	*probe = sent < batch->bytes;
 	advance(xfer, batch, sent);
 	return 0;
@@ -125,6 +126,14 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	return err;
 }
 
+/* Set free what the socket holds back. */
+static void push(struct zcopy_xfer *xfer)
+{
+	zcopy_sink_push(xfer->socket);
+	xfer->corked = false;
+	xfer->tail = false;
+}
+
 /* The transfer is over: account for it, and let nothing lie in the socket. */
 static void finish(struct zcopy_xfer *xfer)
 {
@@ -134,10 +143,8 @@ static void finish(struct zcopy_xfer *xfer)
 
 	if (xfer->flags & ZCOPY_MORE && !result->error)
 		xfer->corked = false;	/* as the program wants it */
-	if (xfer->corked && !xfer->followed) {
-		zcopy_sink_push(xfer->socket);
-		xfer->corked = false;
-	}
+	if (xfer->corked && !xfer->followed)
+		push(xfer);
 
 	for (i = 0; result->bytes && i < min(xfer->next + 1, xfer->nr); i++) {
 		struct file *file = xfer->ranges[i].file;
@@ -221,6 +228,9 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 		if (err == -EAGAIN && disk) {
 			xfer->cold = true;
 			xfer->counts.disk_waits++;
+			/* Who is done shall not wait for this one's disk. */
+			if (xfer->tail)
+				push(xfer);
 			trace_zcopy_wait(xfer, true);
 			if (!(may & ZCOPY_MAY_READ)) {
 				why = ZCOPY_RUN_DISK;

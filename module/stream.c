@@ -118,16 +118,6 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	return true;
 }
 
-/* What a transfer that is done held back for @xfer goes out now. */
-static void push(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
-{
-	if (!stream->corked)
-		return;
-	zcopy_sink_push(stream->socket);
-	stream->corked = false;
-	xfer->corked = false;
-}
-
 static enum zcopy_run run_head(struct zcopy_stream *stream,
 			       struct zcopy_xfer *xfer, unsigned int may,
 			       size_t *slice)
@@ -136,8 +126,11 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 	const struct cred *cred = override_creds(xfer->cred);
 	enum zcopy_run why;
 
-	/* If it fails before its first byte, it has the one before to push. */
-	xfer->corked |= stream->corked;
+	if (stream->corked) {
+		xfer->corked = true;
+		xfer->tail = true;
+		stream->corked = false;
+	}
 	spin_lock(&stream->context->lock);
 	xfer->followed = !list_is_singular(&stream->queue);
 	spin_unlock(&stream->context->lock);
@@ -160,20 +153,32 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	list_del(&xfer->link);
 	xfer->record->xfer = NULL;
 	last = list_empty(&stream->queue);
-	if (last)
-		rb_erase(&stream->node, &context->streams);
 	spin_unlock(&context->lock);
 
 	if (last) {
-		/* While @xfer still holds the socket. */
-		push(stream, xfer);
+		/* While @xfer holds the socket: none of the stream is left. */
+		if (stream->corked)
+			zcopy_sink_push(stream->socket);
+		stream->corked = false;
 		if (stream->head)
 			remove_wait_queue(stream->head, &stream->space);
-		kfree(stream);
+		stream->head = NULL;
 	}
+	/*
+	 * The stream is still the socket's, so that a completion is never
+	 * overtaken by that of a transfer which comes now.
+	 */
 	zcopy_queue_complete(xfer);
+
+	spin_lock(&context->lock);
+	last = list_empty(&stream->queue);
 	if (last)
+		rb_erase(&stream->node, &context->streams);
+	spin_unlock(&context->lock);
+	if (last) {
+		kfree(stream);
 		zcopy_context_put(context);
+	}
 	return !last;
 }
 
@@ -195,7 +200,6 @@ static void run_stream(struct zcopy_stream *stream, unsigned int may)
 				return;
 			break;
 		case ZCOPY_RUN_DISK:
-			push(stream, xfer);
 			pass_on(stream, true, 0);
 			return;
 		case ZCOPY_RUN_SLICE:

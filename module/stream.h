@@ -31,12 +31,12 @@ enum zcopy_stream_state {
  * struct zcopy_stream - the ordered queue of a context's transfers to a socket
  * @node:    in zcopy_context.streams, under zcopy_context.lock
  * @context: the stream owns a reference
- * @socket:  key; kept alive by the transfers in @queue, which is never empty
- *           while the stream is in the tree
+ * @socket:  key; kept alive by the transfers in @queue. While that is empty
+ *           nothing else of the stream refers to the socket
  * @queue:   zcopy_xfer.link, under zcopy_context.lock; the head is the runner's
  * @state:   enum zcopy_stream_state
- * @corked:  the end of a transfer that is done may lie in the socket, waiting
- *           for the next one's bytes; the runner's
+ * @corked:  the transfer that was done last left its end in the socket for the
+ *           next one's bytes to push; the runner's
  * @cold:    its head met the disk, so that a worker which may wait for the
  *           disk goes on with it; written before @state says WAIT
  * @work:    goes on with it

@@ -47,6 +47,7 @@ struct zcopy_range {
  * @result:    the completion, growing as the transfer goes
  * @counts:    what it counted so far
  * @corked:    the socket holds bytes back that only a push sets free
+ * @tail:      ditto, and the end of the transfer before may be among them
  * @followed:  another transfer is right behind on the socket: its bytes push
  * @cold:      it met a page that had to be read
  * @cancelled: it is to end; set by anybody, read by who runs it
@@ -71,6 +72,7 @@ struct zcopy_xfer {
 	struct zcopy_completion result;
 	union zcopy_counts counts;
 	bool corked;
+	bool tail;
 	bool followed;
 	bool cold;
 	bool cancelled;

@@ -380,8 +380,9 @@ struct zcopy_stats {
  *	Queue transfers and, if asked, wait for completions. It never waits for
  *	a disk or for room in a socket: what can be sent at once is sent before
  *	it returns, the rest later, in the order of submission for each socket
- *	and independently of other sockets. O_NONBLOCK of a socket does not
- *	matter. A refused transfer ends the call's acceptance; those before it
+ *	and independently of other sockets. Completions of a socket come in that
+ *	order too, those of cancelled transfers excepted. O_NONBLOCK of a socket
+ *	does not matter. A refused transfer ends the call's acceptance; those before it
  *	run. It returns 0 with @accepted, @completed and @error, and fails
  *	with:
  *
