@@ -10,6 +10,8 @@ static struct kmem_cache *batch_cache;
 /*
  * Batches are free in the state they are allocated in. Without a constructor
  * kernels that clear what they allocate would clear 4 KiB for each transfer.
+ * They are not charged to anybody: only a running thread has one, as it has a
+ * stack.
  */
 static void construct(void *object)
 {
@@ -22,8 +24,8 @@ static void construct(void *object)
 int zcopy_batch_init(void)
 {
 	batch_cache = kmem_cache_create("zcopy_batch",
-					sizeof(struct zcopy_batch), 0,
-					SLAB_ACCOUNT, construct);
+					sizeof(struct zcopy_batch), 0, 0,
+					construct);
 	return batch_cache ? 0 : -ENOMEM;
 }
 

@@ -26,6 +26,8 @@ static bool is_known_tcp(struct sock *sk)
 {
 	bool known = true;
 
+	if (!READ_ONCE(inet_csk(sk)->icsk_ulp_ops))
+		return true;
 	lock_sock(sk);
 	if (inet_csk_has_ulp(sk))
 		known = !strcmp(inet_csk(sk)->icsk_ulp_ops->name, "tls");

@@ -165,6 +165,43 @@ static int get_socket(struct zcopy_xfer *xfer, int fd)
 	return rw_verify_area(WRITE, xfer->socket->file, NULL, 0);
 }
 
+/* A transfer's ranges, from @nr segments in kernel memory. */
+static struct zcopy_xfer *create(struct zcopy_context *context,
+				 const struct zcopy_transfer *transfer,
+				 const struct zcopy_segment *segments)
+{
+	unsigned int nr = transfer->nr_segments;
+	u64 max_memory = zcopy_max_memory();
+	struct zcopy_xfer *xfer;
+	unsigned int i;
+	int err;
+
+	xfer = kvzalloc(struct_size(xfer, ranges,
+				    count_ranges(segments, nr, max_memory)),
+			GFP_KERNEL_ACCOUNT);
+	if (!xfer)
+		return ERR_PTR(-ENOMEM);
+	xfer->context = context;
+	xfer->flags = transfer->flags;
+	xfer->readahead = transfer->readahead;
+	xfer->result.user_data = transfer->user_data;
+	zcopy_account_begin(&context->account);
+
+	err = get_socket(xfer, transfer->socket);
+	for (i = 0; !err && i < nr; i++)
+		err = take_segment(xfer, &segments[i], &max_memory);
+	if (err) {
+		zcopy_xfer_destroy(xfer);
+		return ERR_PTR(err);
+	}
+	xfer->ra_range = xfer->nr;
+	trace_zcopy_begin(xfer);
+	return xfer;
+}
+
+/* Vectors of so many segments are copied to the stack. */
+#define SHORT_VECTOR	4
+
 /**
  * zcopy_xfer_create - copy in and check a transfer
  * @context:  whose it is; must outlive the transfer
@@ -177,52 +214,28 @@ static int get_socket(struct zcopy_xfer *xfer, int fd)
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 				     const struct zcopy_transfer *transfer)
 {
-	struct zcopy_segment *segments;
+	const void __user *from = u64_to_user_ptr(transfer->segments);
+	struct zcopy_segment few[SHORT_VECTOR], *many;
 	struct zcopy_xfer *xfer;
-	u64 max_memory = zcopy_max_memory();
-	unsigned int i;
 	int err;
 
 	err = check_transfer(transfer);
 	if (err)
 		return ERR_PTR(err);
 
-	segments = vmemdup_array_user(u64_to_user_ptr(transfer->segments),
-				      transfer->nr_segments, sizeof(*segments));
-	if (IS_ERR(segments))
-		return ERR_CAST(segments);
-
-	xfer = kvzalloc(struct_size(xfer, ranges,
-				    count_ranges(segments,
-						 transfer->nr_segments,
-						 max_memory)),
-			GFP_KERNEL_ACCOUNT);
-	if (!xfer) {
-		err = -ENOMEM;
-		goto free_segments;
+	if (transfer->nr_segments <= SHORT_VECTOR) {
+		if (copy_from_user(few, from,
+				   transfer->nr_segments * sizeof(*few)))
+			return ERR_PTR(-EFAULT);
+		return create(context, transfer, few);
 	}
-	xfer->context = context;
-	xfer->flags = transfer->flags;
-	xfer->readahead = transfer->readahead;
-	xfer->result.user_data = transfer->user_data;
-	zcopy_account_begin(&context->account);
 
-	err = get_socket(xfer, transfer->socket);
-	for (i = 0; !err && i < transfer->nr_segments; i++)
-		err = take_segment(xfer, &segments[i], &max_memory);
-	if (err)
-		goto destroy_xfer;
-
-	xfer->ra_range = xfer->nr;
-	trace_zcopy_begin(xfer);
-	kvfree(segments);
+	many = vmemdup_array_user(from, transfer->nr_segments, sizeof(*many));
+	if (IS_ERR(many))
+		return ERR_CAST(many);
+	xfer = create(context, transfer, many);
+	kvfree(many);
 	return xfer;
-
-destroy_xfer:
-	zcopy_xfer_destroy(xfer);
-free_segments:
-	kvfree(segments);
-	return ERR_PTR(err);
 }
 
 /* Enters what the transfer counted and drops every reference. May sleep. */
