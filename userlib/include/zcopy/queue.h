@@ -19,7 +19,7 @@
  * copied by it: the program may close and reuse all of it when the call has
  * returned. Closing the context cancels what is under way.
  *
- * None of the functions sets errno. Errors are negative errno values.
+ * Errors are negative errno values; errno itself means nothing after them.
  */
 #ifndef ZCOPY_QUEUE_H
 #define ZCOPY_QUEUE_H

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * @file zcopy/sendfile.h
+ * @brief The sendfile() of FreeBSD on top of /dev/zcopy.
+ *
+ * Programs written for FreeBSD's <sys/socket.h> need this header and the
+ * other name of the function, nothing else.
+ */
+#ifndef ZCOPY_SENDFILE_H
+#define ZCOPY_SENDFILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Bytes of memory to send before and after the file. */
+struct sf_hdtr {
+	struct iovec *headers;	/**< sent first; NULL for none */
+	int hdr_cnt;		/**< elements of headers, 0 to 1024 */
+	struct iovec *trailers;	/**< sent last; NULL for none */
+	int trl_cnt;		/**< elements of trailers, 0 to 1024 */
+};
+
+/** Do not read the disk: EBUSY at the first page that is not in memory. */
+#define SF_NODISKIO		0x00000001
+/** Return when the network no longer references the pages of the file. */
+#define SF_SYNC			0x00000004
+/** Read ahead exactly the number of pages given with SF_FLAGS(). */
+#define SF_USER_READAHEAD	0x00000008
+/** Do not keep in memory what is read from the file. */
+#define SF_NOCACHE		0x00000010
+
+/** Flags together with a readahead of 0 to 65535 pages. */
+#define SF_FLAGS(readahead, flags) \
+	((int)((((unsigned int)(readahead) & 0xffffU) << 16) | \
+	       (unsigned int)(flags)))
+
+#pragma GCC visibility push(default)
+
+/**
+ * @brief Send headers, a range of a file, and trailers to a stream socket.
+ *
+ * It blocks for the disk (unless SF_NODISKIO is set) and, unless @p s is
+ * O_NONBLOCK, for room in the socket. It does not raise SIGPIPE and does not
+ * move the file position of @p fd. A file that ends early is no error: what
+ * there is of it is sent, then the trailers.
+ *
+ * Any thread may call it at any time, two of them at once included, and so may
+ * a child made by fork(); a signal handler may not. The first call opens
+ * /dev/zcopy for the whole process. That descriptor is close-on-exec and is
+ * never closed; a program that closes it, as with closefrom(), costs the next
+ * call one more open(). An open() that fails is tried again by the next call.
+ *
+ * The arrays of struct iovec are read by the library, as by any other library
+ * function: a bad address of such an array, or of @p hdtr, is not reported but
+ * a segmentation fault. A bad address in an iovec is reported as EFAULT.
+ * So is a bad @p sbytes: it is tested with a system call (getcpu(2), which
+ * writes to it) before anything is sent.
+ *
+ * @param fd      a regular file or shared-memory object open for reading
+ * @param s       a connected stream socket
+ * @param offset  of the first byte of the file to send, in bytes
+ * @param nbytes  of the file to send; 0 means to its end, and what is beyond
+ *                its end counts for nothing
+ * @param hdtr    headers and trailers, or NULL; a NULL array in it is left
+ *                out, whatever its count. Not changed.
+ * @param sbytes  NULL, or set to the bytes of headers, file and trailers that
+ *                were sent, in success and failure alike; 0 if the call was
+ *                refused. Left alone only where it is itself the EFAULT.
+ * @param flags   SF_* flags, SF_FLAGS()
+ *
+ * @return 0, or -1 with errno set:
+ *
+ * EAGAIN: @p s is O_NONBLOCK, or SO_SNDTIMEO ran out, and its buffer is full.
+ *
+ * EBADF: @p fd is not open for reading, or @p s is not open.
+ *
+ * EBUSY: SF_NODISKIO is set, and a page was not in memory.
+ *
+ * EFAULT: @p sbytes or the memory of an iovec is a bad address.
+ *
+ * EINTR: a signal arrived. If nothing had been sent and its handler was
+ * installed with SA_RESTART, the call goes on instead.
+ *
+ * EINVAL: @p fd is neither a regular file nor shared memory; @p s is not a
+ * stream socket of TCP, MPTCP, AF_UNIX or AF_VSOCK; @p offset is negative; a
+ * count in @p hdtr is negative or over 1024; or a flag is unknown.
+ *
+ * EIO: the file could not be read.
+ *
+ * EMSGSIZE: headers and trailers together have more than
+ * zcopy_info.max_memory bytes, or more than zcopy_info.max_segments - 1
+ * iovecs.
+ *
+ * ENOBUFS: no memory.
+ *
+ * ENOTCONN: @p s is not connected.
+ *
+ * ENOTSOCK: @p s is not a socket.
+ *
+ * EOPNOTSUPP: the module does not serve a flag, or the file: its filesystem,
+ * O_DIRECT or DAX.
+ *
+ * EPIPE: @p s was shut down for sending, here or by the peer.
+ *
+ * ECONNRESET, ETIMEDOUT, ...: the pending error of @p s.
+ *
+ * EACCES, EPERM: a security module refused, or /dev/zcopy may not be opened.
+ *
+ * ENOENT, ENXIO, ENODEV, ENOTTY, EMFILE, ENFILE: /dev/zcopy cannot be opened,
+ * for the reasons given at zcopy_open().
+ */
+int zcopy_sendfile(int fd, int s, off_t offset, size_t nbytes,
+		   struct sf_hdtr *hdtr, off_t *sbytes, int flags);
+
+#pragma GCC visibility pop
+
+/* An error here means: compile with -D_FILE_OFFSET_BITS=64. */
+extern char zcopy_needs_64_bits_in_off_t[sizeof(off_t) == 8 ? 1 : -1];
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ZCOPY_SENDFILE_H */

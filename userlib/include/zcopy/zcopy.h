@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * @file zcopy/zcopy.h
+ * @brief libzcopy: files and headers to a stream socket through /dev/zcopy.
+ *
+ * The structures and flags are those of <linux/zcopy.h>, the contract of the
+ * module, which this header includes.
+ *
+ * Every function that can fail returns 0 or a negative errno value; errno
+ * itself means nothing after them. None of them raises a signal, starts a
+ * thread, or keeps a pointer it was given after it has returned.
+ *
+ * A struct zcopy does not change between zcopy_open() and zcopy_close(), so
+ * any number of threads may use one at the same time, two transfers to two
+ * sockets included. Who calls zcopy_close() makes sure that nobody else uses
+ * it any more. A child made by fork() may use and close its copy. None of the
+ * functions may be called from a signal handler, except zcopy_fd().
+ */
+#ifndef ZCOPY_ZCOPY_H
+#define ZCOPY_ZCOPY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/zcopy.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Version of the library this header belongs to. */
+#define LIBZCOPY_VERSION	"0.1.0"
+
+/** Where the module's device is. */
+#define ZCOPY_DEVICE		"/dev/zcopy"
+
+/**
+ * @brief Make @p segment a range of a file.
+ *
+ * @param segment  filled whole
+ * @param fd       a regular file or shared-memory object open for reading; it
+ *                 stays the caller's, and its file position is left alone. A
+ *                 negative number, whichever, gets -EBADF from zcopy_send().
+ * @param offset   of the first byte, in bytes, 0 to 2^63 - 1
+ * @param length   in bytes; 0 means to the end of the file, wherever that is
+ *                 when the transfer gets there
+ */
+static inline void zcopy_segment_file(struct zcopy_segment *segment, int fd,
+				      __u64 offset, __u64 length)
+{
+	segment->addr = offset;
+	segment->len = length;
+	/* No file is ever taken for ZCOPY_MEMORY, which is negative. */
+	segment->fd = fd < 0 ? -1 : fd;
+	segment->flags = 0;
+}
+
+/**
+ * @brief Make @p segment a range of memory, such as a header.
+ *
+ * @param segment  filled whole
+ * @param base     first byte. The bytes are read by zcopy_send(), not before;
+ *                 after it has returned the memory is the caller's again.
+ * @param length   in bytes; 0 sends nothing
+ */
+static inline void zcopy_segment_memory(struct zcopy_segment *segment,
+					const void *base, size_t length)
+{
+	segment->addr = (uintptr_t)base;
+	segment->len = length;
+	segment->fd = ZCOPY_MEMORY;
+	segment->flags = 0;
+}
+
+/**
+ * @brief Make @p transfer one that sends @p segments to @p socket.
+ *
+ * user_data, flags and readahead are 0 afterwards; set them as needed.
+ *
+ * @param transfer  filled whole
+ * @param socket    a connected stream socket; it stays the caller's
+ * @param segments  array of @p count segments, sent in order. Its address is
+ *                  kept in @p transfer, so it must live until zcopy_send()
+ *                  has returned.
+ * @param count     1 to zcopy_info.max_segments
+ */
+static inline void zcopy_transfer_init(struct zcopy_transfer *transfer,
+				       int socket,
+				       const struct zcopy_segment *segments,
+				       unsigned int count)
+{
+	transfer->user_data = 0;
+	transfer->segments = (uintptr_t)segments;
+	transfer->nr_segments = count;
+	transfer->socket = socket;
+	transfer->flags = 0;
+	transfer->readahead = 0;
+	transfer->reserved[0] = 0;
+	transfer->reserved[1] = 0;
+}
+
+#pragma GCC visibility push(default)
+
+/** A context: one open file description of /dev/zcopy. */
+struct zcopy;
+
+/**
+ * @brief Open a context.
+ *
+ * The descriptor is close-on-exec.
+ *
+ * @param out  set to the context on success, which is the caller's to free
+ *             with zcopy_close(); untouched on failure
+ *
+ * @retval 0
+ * @retval -ENOENT   there is no /dev/zcopy: the module is not loaded
+ * @retval -ENXIO    the device node is there and the module is not; also
+ *                   -ENODEV
+ * @retval -EACCES   no permission to open the device
+ * @retval -ENOTTY   /dev/zcopy is not the module's device
+ * @retval -EMFILE   the process has too many open descriptors
+ * @retval -ENFILE   the system has
+ * @retval -ENOMEM   no memory
+ */
+int zcopy_open(struct zcopy **out);
+
+/**
+ * @brief Close a context and free it.
+ *
+ * What the context's queue holds is cancelled, and its completions discarded,
+ * unless a child made by fork() still has its copy.
+ *
+ * @param zcopy  a context nobody uses any more, or NULL, which does nothing
+ */
+void zcopy_close(struct zcopy *zcopy);
+
+/**
+ * @brief The descriptor of a context.
+ *
+ * @param zcopy  a context
+ * @return the descriptor, which stays the context's: do not close it
+ */
+int zcopy_fd(const struct zcopy *zcopy);
+
+/**
+ * @brief Ask the module for its version, features and limits.
+ *
+ * The limits are parameters of the module, which an administrator may change
+ * at any time.
+ *
+ * @param zcopy  a context
+ * @param info   filled on success, else untouched
+ *
+ * @retval 0
+ * @retval -EBADF   the program has closed the context's descriptor
+ * @retval -ENOTTY  the program has closed the context's descriptor, and its
+ *                  number now belongs to something else
+ */
+int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
+
+/**
+ * @brief Send one transfer on the calling thread.
+ *
+ * It blocks for the disk (unless ZCOPY_NODISKIO is set) and, unless the socket
+ * is O_NONBLOCK, for room in the socket, at most SO_SNDTIMEO each time. It
+ * does not raise SIGPIPE. Two transfers to one socket at the same time are
+ * sent in an undefined order and may mix.
+ *
+ * There are two ways to fail. A transfer that is refused sends nothing, and
+ * the return value says why. A transfer that was accepted returns 0, and
+ * completion->error says what ended it (0 if nothing did) after
+ * completion->bytes; the values it can have stand at struct zcopy_completion
+ * in <linux/zcopy.h>, and completion->flags says whether the file or the
+ * socket failed.
+ *
+ * @param zcopy       a context
+ * @param transfer    what to send; not changed
+ * @param completion  filled when the function returns 0, else untouched
+ *
+ * @retval 0            accepted, see @p completion
+ * @retval -EINVAL      an unknown flag, a reserved word not 0, readahead over
+ *                      ZCOPY_MAX_READAHEAD, no segments, a segment's flags not
+ *                      0, or a file offset over 2^63 - 1
+ * @retval -EOPNOTSUPP  a flag the module does not serve, or a file that it
+ *                      does not serve: its filesystem, O_DIRECT or DAX
+ * @retval -EMSGSIZE    more than zcopy_info.max_segments segments, or more
+ *                      than zcopy_info.max_memory bytes in memory segments
+ * @retval -EFAULT      the segments or the memory of one cannot be read
+ * @retval -EBADF       the socket is not an open descriptor, a file is not
+ *                      open for reading, or the program has closed the
+ *                      context's descriptor
+ * @retval -ENOTSOCK    the socket is not a socket
+ * @retval -EPROTONOSUPPORT  it is not a stream socket of TCP, MPTCP, AF_UNIX
+ *                      or AF_VSOCK
+ * @retval -ENOTCONN    it is not connected
+ * @retval -EOVERFLOW   a file segment ends beyond 2^63 - 1
+ * @retval -ESPIPE      a file is neither a regular file nor shared memory
+ * @retval -EACCES      a security module refused; also -EPERM
+ * @retval -EINTR       a signal arrived before the first byte, and its handler
+ *                      was not installed with SA_RESTART
+ * @retval -ENOMEM      no memory
+ * @retval -ENOTTY      the program has closed the context's descriptor, and
+ *                      its number now belongs to something else
+ */
+int zcopy_send(struct zcopy *zcopy, const struct zcopy_transfer *transfer,
+	       struct zcopy_completion *completion);
+
+/**
+ * @brief Read counters.
+ *
+ * @param zcopy  a context
+ * @param scope  ZCOPY_STATS_CONTEXT for what went through this context,
+ *               ZCOPY_STATS_MODULE for everything since the module was loaded
+ * @param stats  filled on success, else untouched
+ *
+ * @retval 0
+ * @retval -EINVAL  unknown @p scope
+ * @retval -EBADF   the program has closed the context's descriptor
+ * @retval -ENOTTY  the program has closed the context's descriptor, and its
+ *                  number now belongs to something else
+ */
+int zcopy_stats(struct zcopy *zcopy, unsigned int scope,
+		struct zcopy_stats *stats);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ZCOPY_ZCOPY_H */
