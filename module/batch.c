@@ -46,9 +46,23 @@ void zcopy_batch_free(struct zcopy_batch *batch)
 	kmem_cache_free(batch_cache, batch);
 }
 
+/* Begin a transfer's part; what is added from now on is its. */
+struct zcopy_part *zcopy_batch_begin(struct zcopy_batch *batch,
+				     struct zcopy_xfer *xfer)
+{
+	struct zcopy_part *part = &batch->parts[batch->nr_parts++];
+
+	WARN_ON_ONCE(batch->nr_parts > ZCOPY_BATCH_PARTS);
+	part->xfer = xfer;
+	part->end = batch->nr;
+	part->next = 0;
+	part->folios = 0;
+	return part;
+}
+
 /**
  * zcopy_batch_add - append a part of a folio
- * @batch:  with room for @len
+ * @batch:  with room for @len, and a part begun
  * @range:  the transfer's range the bytes belong to
  * @folio:  the caller's reference on it passes to the batch
  * @offset: of the part, in bytes from the start of @folio
@@ -62,6 +76,7 @@ void zcopy_batch_add(struct zcopy_batch *batch, unsigned int range,
 	bvec_set_folio(&batch->vecs[batch->nr], folio, len, offset);
 	batch->range[batch->nr] = range;
 	batch->nr++;
+	batch->parts[batch->nr_parts - 1].end = batch->nr;
 	batch->bytes += len;
 }
 
@@ -73,9 +88,8 @@ void zcopy_batch_release(struct zcopy_batch *batch)
 	for (i = 0; i < batch->nr; i++)
 		folio_put(page_folio(batch->vecs[i].bv_page));
 	batch->nr = 0;
-	batch->folios = 0;
+	batch->nr_parts = 0;
 	batch->bytes = 0;
 	batch->limit = ZCOPY_BATCH_BYTES;
-	batch->memory = 0;
-	batch->next = 0;
+	batch->folios = 0;
 }

@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 struct folio;
-struct page;
+struct zcopy_xfer;
 
 /* Elements of one gather list: 1 MiB of single pages. */
 #define ZCOPY_BATCH_VECS	256
@@ -15,28 +15,46 @@ struct page;
 /* A list is full at so many bytes even if large folios leave elements over. */
 #define ZCOPY_BATCH_BYTES	SZ_1M
 
+/* Transfers whose bytes may share one gather list. */
+#define ZCOPY_BATCH_PARTS	16
+
+/**
+ * struct zcopy_part - what one transfer has in a gather list
+ * @xfer:   the transfer
+ * @end:    index behind its last element
+ * @next:   its range to go on with once all of these elements are sent; its
+ *          number of ranges if nothing is left of it then
+ * @folios: of the elements, how many are page-cache folios
+ */
+struct zcopy_part {
+	struct zcopy_xfer *xfer;
+	unsigned int end;
+	unsigned int next;
+	unsigned int folios;
+};
+
 /**
  * struct zcopy_batch - a gather list and the references that keep it alive
- * @nr:      elements in use
- * @bytes:   sum of the lengths of @vecs
- * @limit:   most that @bytes may become
- * @folios:  of the elements, how many are page-cache folios
- * @memory:  bytes of memory segments among @bytes
- * @next:    the transfer's range to go on with once all of @bytes are sent;
- *           its number of ranges if nothing comes behind this batch
- * @range:   the transfer's range each element belongs to
- * @vecs:    the elements; each owns one reference on its folio and lies
- *           within it
+ * @nr:       elements in use
+ * @nr_parts: parts in use
+ * @bytes:    sum of the lengths of @vecs
+ * @limit:    most that @bytes may become
+ * @folios:   sum of those of @parts
+ * @parts:    whose the elements are; a transfer that stands behind another one
+ *            of its stream may follow it in the same list
+ * @range:    the transfer's range each element belongs to
+ * @vecs:     the elements; each owns one reference on its folio and lies
+ *            within it
  *
  * A batch belongs to the thread that runs the transfer, from fill to release.
  */
 struct zcopy_batch {
 	unsigned int nr;
-	unsigned int folios;
+	unsigned int nr_parts;
 	size_t bytes;
 	size_t limit;
-	size_t memory;
-	unsigned int next;
+	unsigned int folios;
+	struct zcopy_part parts[ZCOPY_BATCH_PARTS];
 	u16 range[ZCOPY_BATCH_VECS];
 	struct bio_vec vecs[ZCOPY_BATCH_VECS];
 };
@@ -55,6 +73,8 @@ static inline size_t zcopy_batch_room(const struct zcopy_batch *batch)
 	return batch->limit - batch->bytes;
 }
 
+struct zcopy_part *zcopy_batch_begin(struct zcopy_batch *batch,
+				     struct zcopy_xfer *xfer);
 void zcopy_batch_add(struct zcopy_batch *batch, unsigned int range,
 		     struct folio *folio, size_t offset, size_t len);
 void zcopy_batch_release(struct zcopy_batch *batch);

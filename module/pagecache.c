@@ -72,6 +72,7 @@ static size_t add_folio(struct address_space *mapping, struct folio *folio,
 	folio_mark_accessed(folio);
 	zcopy_batch_add(batch, range, folio, offset, len);
 	batch->folios++;
+	batch->parts[batch->nr_parts - 1].folios++;
 	return len;
 }
 

@@ -209,7 +209,7 @@ __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 }
 
 /* End what zcopy_stream_cancel() took off the queues. */
-static void end_cancelled(struct list_head *cancelled)
+void zcopy_queue_end_cancelled(struct list_head *cancelled)
 {
 	struct zcopy_xfer *xfer, *tmp;
 
@@ -251,7 +251,7 @@ unsigned int zcopy_queue_cancel(struct zcopy_context *context,
 		}
 	}
 	spin_unlock(&context->lock);
-	end_cancelled(&cancelled);
+	zcopy_queue_end_cancelled(&cancelled);
 	return nr;
 }
 
@@ -265,7 +265,7 @@ void zcopy_queue_cancel_record(struct zcopy_context *context,
 	if (record->xfer)
 		zcopy_stream_cancel(context, record->xfer, &cancelled);
 	spin_unlock(&context->lock);
-	end_cancelled(&cancelled);
+	zcopy_queue_end_cancelled(&cancelled);
 }
 
 /* The last descriptor is gone: end all transfers, forget all completions. */

@@ -25,15 +25,15 @@ static void move_to(struct zcopy_xfer *xfer, unsigned int next)
 	}
 }
 
-/* The socket accepted the first @sent bytes of @batch: they are off the list. */
-static void advance(struct zcopy_xfer *xfer, const struct zcopy_batch *batch,
-		    size_t sent)
+/* The socket accepted @sent bytes of one part's elements, from @i on. */
+static void advance(const struct zcopy_part *part,
+		    const struct zcopy_batch *batch, unsigned int i,
+		    size_t sent, bool whole)
 {
-	bool whole = sent == batch->bytes;
-	unsigned int i;
+	struct zcopy_xfer *xfer = part->xfer;
 
 	xfer->result.bytes += sent;
-	for (i = 0; sent; i++) {
+	for (; sent; i++) {
 		size_t n = min_t(size_t, sent, batch->vecs[i].bv_len);
 		struct zcopy_range *range;
 
@@ -47,7 +47,41 @@ static void advance(struct zcopy_xfer *xfer, const struct zcopy_batch *batch,
 		sent -= n;
 	}
 	if (whole)
-		move_to(xfer, batch->next);
+		move_to(xfer, part->next);
+}
+
+/*
+ * The socket accepted the first @sent bytes of @batch: take them off the
+ * transfers. @more: it may hold back a last partial packet of them.
+ */
+static void advance_all(const struct zcopy_batch *batch, size_t sent, bool more,
+			bool copied)
+{
+	unsigned int i = 0, p;
+
+	for (p = 0; p < batch->nr_parts; p++) {
+		const struct zcopy_part *part = &batch->parts[p];
+		struct zcopy_xfer *xfer = part->xfer;
+		unsigned int first = i;
+		size_t bytes = 0, n;
+
+		for (; i < part->end; i++)
+			bytes += batch->vecs[i].bv_len;
+		n = min(bytes, sent);
+		advance(part, batch, first, n, n == bytes);
+		trace_zcopy_batch(xfer, part->end - first, bytes, more, n);
+
+		xfer->corked = more;
+		xfer->tail = xfer->tail && more;
+		xfer->counts.folios += part->folios;
+		if (copied && n) {
+			xfer->counts.bytes_copied += n;
+			xfer->result.flags |= ZCOPY_C_COPIED;
+		}
+		sent -= n;
+		if (n < bytes)
+			break;
+	}
 }
 
 static void fail(struct zcopy_xfer *xfer, int err, u32 side)
@@ -67,42 +101,55 @@ static void fail(struct zcopy_xfer *xfer, int err, u32 side)
 }
 
 /*
- * Give @batch to the socket and move the transfer along. *@probe turns true
+ * Give @batch to the socket and move its transfers along. *@probe turns true
  * when a blocking socket took less than all of it: a signal, a time-out or an
  * error is why, and asking once more without waiting tells which.
  */
 static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
-		      unsigned int may, bool *probe)
+		      unsigned int may, bool *probe, size_t *slice)
 {
-	bool more = batch->next < xfer->nr || xfer->followed ||
-		    (xfer->flags & ZCOPY_MORE);
+	const struct zcopy_part *last = &batch->parts[batch->nr_parts - 1];
+	bool more = last->next < last->xfer->nr || last->xfer->behind ||
+		    (last->xfer->flags & ZCOPY_MORE);
 	bool wait = (may & ZCOPY_MAY_WAIT) && !*probe;
 	ssize_t sent;
 
 	sent = zcopy_sink_send(xfer->socket, batch, more, wait);
-	trace_zcopy_batch(xfer, batch, more, sent);
 	xfer->counts.batches++;
-	xfer->counts.folios += batch->folios;
 	if (sent <= 0)
 		return sent ?: -EIO;
 
-	if (zcopy_sink_copies(xfer->socket)) {
-		xfer->counts.bytes_copied += sent;
-		xfer->result.flags |= ZCOPY_C_COPIED;
-	}
-	xfer->corked = more;
-	xfer->tail = xfer->tail && more;
+	advance_all(batch, sent, more, zcopy_sink_copies(xfer->socket));
 	*probe = sent < batch->bytes;
-	advance(xfer, batch, sent);
+	*slice -= min_t(size_t, *slice, sent);
 	return 0;
+}
+
+/*
+ * Put what stands behind a transfer on the same gather list, if all that is
+ * left of it went there. Their errors are for their own turn.
+ */
+static void fill_behind(struct zcopy_xfer *xfer, bool may_read,
+			struct zcopy_batch *batch)
+{
+	while (batch->parts[batch->nr_parts - 1].next == xfer->nr &&
+	       batch->nr_parts < ZCOPY_BATCH_PARTS) {
+		xfer = xfer->behind;
+		if (!xfer || READ_ONCE(xfer->cancelled) ||
+		    !zcopy_batch_room(batch))
+			break;
+		if (zcopy_source_fill(xfer, may_read &&
+				      !(xfer->flags & ZCOPY_NODISKIO), batch))
+			break;
+	}
 }
 
 /* One turn: fill, send, release. -EAGAIN with *@disk set: a page is missing. */
 static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
-		unsigned int may, bool *probe, bool *disk)
+		unsigned int may, bool *probe, bool *disk, size_t *slice)
 {
 	struct zcopy_account *account = &xfer->context->account;
-	bool may_read = (may & ZCOPY_MAY_READ) && !(xfer->flags & ZCOPY_NODISKIO);
+	bool may_read = may & ZCOPY_MAY_READ;
 	int err;
 
 	if (!(may & ZCOPY_MAY_WAIT)) {
@@ -111,16 +158,19 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 		if (!batch->limit)
 			return -EAGAIN;
 	}
-	err = zcopy_source_fill(xfer, may_read, batch);
+	err = zcopy_source_fill(xfer, may_read &&
+				!(xfer->flags & ZCOPY_NODISKIO), batch);
+	if (!err)
+		fill_behind(xfer, may_read, batch);
 	if (batch->bytes) {
 		/* What the source could give goes first, its error waits. */
 		zcopy_account_hold(account, batch->folios);
 		*disk = false;
-		err = send_batch(xfer, batch, may, probe);
+		err = send_batch(xfer, batch, may, probe, slice);
 		zcopy_account_hold(account, -(long)batch->folios);
 	} else {
 		*disk = true;
-		move_to(xfer, batch->next);
+		move_to(xfer, batch->parts[0].next);
 	}
 	zcopy_batch_release(batch);
 	return err;
@@ -143,7 +193,7 @@ static void finish(struct zcopy_xfer *xfer)
 
 	if (xfer->flags & ZCOPY_MORE && !result->error)
 		xfer->corked = false;	/* as the program wants it */
-	if (xfer->corked && !xfer->followed)
+	if (xfer->corked && !xfer->behind)
 		push(xfer);
 
 	for (i = 0; result->bytes && i < min(xfer->next + 1, xfer->nr); i++) {
@@ -188,7 +238,8 @@ static int interrupted(struct zcopy_xfer *xfer, unsigned int may)
 
 /**
  * zcopy_xfer_run - move a transfer along as far as it goes
- * @xfer:  of zcopy_xfer_create(), run by nobody else
+ * @xfer:  of zcopy_xfer_create(), run by nobody else; those behind it are moved
+ *         along too as far as they fit, and their own run finds them so
  * @may:   ZCOPY_MAY_* bits: what to sleep for
  * @slice: bytes that may be sent before others have their turn; what was sent
  *         is taken off
@@ -204,28 +255,27 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 {
 	bool probe = false, disk = false;
 	enum zcopy_run why = ZCOPY_RUN_DONE;
-	struct zcopy_batch *batch;
+	struct zcopy_batch *batch = NULL;
 	int err = 0;
 
-	batch = zcopy_batch_alloc();
-	if (!batch)
-		fail(xfer, -ENOMEM, 0);
-
-	while (batch && xfer->next < xfer->nr) {
-		u64 before = xfer->result.bytes;
-
+	while (!err && xfer->next < xfer->nr) {
 		err = interrupted(xfer, may);
-		if (!err && !*slice) {
+		if (err)
+			break;
+		if (!*slice) {
 			why = ZCOPY_RUN_SLICE;
 			break;
 		}
-		if (!err)
-			err = turn(xfer, batch, may, &probe, &disk);
-		*slice -= min_t(u64, *slice, xfer->result.bytes - before);
-
-		if (err == -EAGAIN && disk && (xfer->flags & ZCOPY_NODISKIO))
+		if (!batch)
+			batch = zcopy_batch_alloc();
+		if (!batch) {
+			err = -ENOMEM;
+			break;
+		}
+		err = turn(xfer, batch, may, &probe, &disk, slice);
+		if (err == -EAGAIN && disk && (xfer->flags & ZCOPY_NODISKIO)) {
 			err = -EBUSY;
-		if (err == -EAGAIN && disk) {
+		} else if (err == -EAGAIN && disk) {
 			xfer->cold = true;
 			xfer->counts.disk_waits++;
 			/* Who is done shall not wait for this one's disk. */
@@ -242,16 +292,15 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			why = ZCOPY_RUN_SPACE;
 			break;
 		}
-		if (err) {
-			fail(xfer, err, disk ? ZCOPY_C_FILE_ERROR :
-					       ZCOPY_C_SOCKET_ERROR);
-			break;
-		}
 		cond_resched();
 	}
 	if (batch)
 		zcopy_batch_free(batch);
-	if (why == ZCOPY_RUN_DONE)
+	if (why == ZCOPY_RUN_DONE) {
+		if (err)
+			fail(xfer, err, disk ? ZCOPY_C_FILE_ERROR :
+					       ZCOPY_C_SOCKET_ERROR);
 		finish(xfer);
+	}
 	return why;
 }

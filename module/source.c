@@ -33,7 +33,6 @@ static ssize_t fill_memory(const struct zcopy_range *range, u64 pos, u64 len,
 
 	folio_get(folio);
 	zcopy_batch_add(batch, index, folio, pos, n);
-	batch->memory += n;
 	return n;
 }
 
@@ -48,18 +47,19 @@ static bool is_empty(const struct zcopy_range *range, u64 pos, u64 len)
  * zcopy_source_fill - put what comes next on a gather list
  * @xfer:     not moved forward: that is done by what the socket accepts
  * @may_read: readahead may be started. The call never waits for a page
- * @batch:    empty
+ * @batch:    a part of @xfer is begun here
  *
  * One batch goes across segments, so a header, what follows it and a trailer
  * reach the socket in one call.
  *
- * Return: 0, @batch holds something or the transfer is at its end; or, with
- * @batch holding what precedes it: -EAGAIN, a page of the range @batch->next
+ * Return: 0, the part holds something or the transfer is at its end; or, with
+ * the part holding what precedes it: -EAGAIN, a page of the range part->next
  * must be read first; another error of that range's file.
  */
 int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 		      struct zcopy_batch *batch)
 {
+	struct zcopy_part *part = zcopy_batch_begin(batch, xfer);
 	unsigned int i;
 
 	for (i = xfer->next; i < xfer->nr; i++) {
@@ -70,7 +70,7 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 		while (!is_empty(range, pos, len)) {
 			ssize_t n;
 
-			batch->next = i;
+			part->next = i;
 			if (!zcopy_batch_room(batch))
 				return 0;
 			if (range->file)
@@ -88,7 +88,7 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 				len -= n;
 		}
 	}
-	batch->next = i;
+	part->next = i;
 	return 0;
 }
 

@@ -118,6 +118,51 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	return true;
 }
 
+/* So many transfers are begun together; one more than share a gather list. */
+#define TRAIN	(ZCOPY_BATCH_PARTS + 1)
+
+/* Begin the head, and what can go out with it. */
+static void couple(struct zcopy_stream *stream, struct zcopy_xfer *head)
+{
+	struct zcopy_xfer *last = head, *xfer;
+	unsigned int nr = 1;
+
+	if (head->behind)
+		return;
+	spin_lock(&stream->context->lock);
+	head->begun = true;
+	xfer = head;
+	list_for_each_entry_continue(xfer, &stream->queue, link) {
+		/* They are sent with the head's credentials. */
+		if (nr++ == TRAIN || xfer->cred != head->cred)
+			break;
+		xfer->begun = true;
+		last->behind = xfer;
+		last = xfer;
+	}
+	spin_unlock(&stream->context->lock);
+}
+
+/* The head has to wait: who stands behind it has sent nothing, let them go. */
+static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
+{
+	struct zcopy_xfer *xfer, *behind;
+	LIST_HEAD(cancelled);
+
+	spin_lock(&stream->context->lock);
+	for (xfer = head; xfer->behind; xfer = behind) {
+		behind = xfer->behind;
+		xfer->behind = NULL;
+		behind->begun = false;
+		if (behind->cancelled) {
+			list_move_tail(&behind->link, &cancelled);
+			behind->record->xfer = NULL;
+		}
+	}
+	spin_unlock(&stream->context->lock);
+	zcopy_queue_end_cancelled(&cancelled);
+}
+
 static enum zcopy_run run_head(struct zcopy_stream *stream,
 			       struct zcopy_xfer *xfer, unsigned int may,
 			       size_t *slice)
@@ -131,11 +176,10 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 		xfer->tail = true;
 		stream->corked = false;
 	}
-	spin_lock(&stream->context->lock);
-	xfer->followed = !list_is_singular(&stream->queue);
-	spin_unlock(&stream->context->lock);
-
+	couple(stream, xfer);
 	why = zcopy_xfer_run(xfer, may, slice);
+	if (why != ZCOPY_RUN_DONE)
+		uncouple(stream, xfer);
 	revert_creds(cred);
 	set_active_memcg(memcg);
 	return why;
@@ -321,7 +365,7 @@ void zcopy_stream_run_ready(struct list_head *ready)
  * @context:   the transfer's
  * @xfer:      the transfer, in its stream's queue
  * @cancelled: it is moved here if nobody has begun it; the caller must then
- *             end it by zcopy_xfer_cancel() and zcopy_queue_complete()
+ *             end it by zcopy_queue_end_cancelled()
  *
  * Context: zcopy_context.lock is held.
  */
@@ -332,7 +376,7 @@ void zcopy_stream_cancel(struct zcopy_context *context, struct zcopy_xfer *xfer,
 	struct zcopy_stream *stream;
 
 	stream = find(context, xfer->socket, &parent, &link);
-	if (list_is_first(&xfer->link, &stream->queue)) {
+	if (xfer->begun || list_is_first(&xfer->link, &stream->queue)) {
 		WRITE_ONCE(xfer->cancelled, true);
 		smp_mb();	/* pairs with the xchg in wait_for_space() */
 		kick(stream);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The life of a transfer. Guarantee: each one that was accepted shows one
- * zcopy_begin, then any number of zcopy_batch and zcopy_wait, then one
- * zcopy_end, all with the same @xfer; the accepted bytes of its batches add up
- * to the bytes of its end.
+ * zcopy_begin, then any number of zcopy_batch (its part of a gather list that
+ * a socket took some of) and zcopy_wait, then one zcopy_end, all with the same
+ * @xfer; what was sent of its batches adds up to the bytes of its end.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM zcopy
@@ -13,7 +13,6 @@
 
 #include <linux/tracepoint.h>
 
-#include "batch.h"
 #include "transfer.h"
 
 TRACE_EVENT(zcopy_begin,
@@ -37,24 +36,24 @@ TRACE_EVENT(zcopy_begin,
 );
 
 TRACE_EVENT(zcopy_batch,
-	TP_PROTO(const struct zcopy_xfer *xfer, const struct zcopy_batch *batch,
-		 bool more, ssize_t sent),
-	TP_ARGS(xfer, batch, more, sent),
+	TP_PROTO(const struct zcopy_xfer *xfer, unsigned int elements,
+		 size_t bytes, bool more, size_t sent),
+	TP_ARGS(xfer, elements, bytes, more, sent),
 	TP_STRUCT__entry(
 		__field(const void *, xfer)
 		__field(unsigned int, elements)
 		__field(size_t, bytes)
 		__field(bool, more)
-		__field(ssize_t, sent)
+		__field(size_t, sent)
 	),
 	TP_fast_assign(
 		__entry->xfer = xfer;
-		__entry->elements = batch->nr;
-		__entry->bytes = batch->bytes;
+		__entry->elements = elements;
+		__entry->bytes = bytes;
 		__entry->more = more;
 		__entry->sent = sent;
 	),
-	TP_printk("xfer=%p elements=%u bytes=%zu more=%d sent=%zd",
+	TP_printk("xfer=%p elements=%u bytes=%zu more=%d sent=%zu",
 		  __entry->xfer, __entry->elements, __entry->bytes,
 		  __entry->more, __entry->sent)
 );

@@ -48,13 +48,17 @@ struct zcopy_range {
  * @counts:    what it counted so far
  * @corked:    the socket holds bytes back that only a push sets free
  * @tail:      ditto, and the end of the transfer before may be among them
- * @followed:  another transfer is right behind on the socket: its bytes push
  * @cold:      it met a page that had to be read
+ * @begun:     its stream's runner has it; nobody else may end it, under
+ *             zcopy_context.lock
  * @cancelled: it is to end; set by anybody, read by who runs it
  * @ra_range:  the range @ra is about, or @nr
  * @ra:        readahead state; the file's own is left to its readers
  * @next:      first range with bytes left
  * @nr:        ranges
+ * @behind:    the transfer that follows at once on the socket, begun too, or
+ *             NULL: its bytes may share this one's gather list, and they push
+ *             what is held back
  * @link:      place in its stream's queue, under zcopy_context.lock
  * @record:    where the completion goes; queued transfers only
  * @cred:      the submitter's, for who runs it later; queued transfers only
@@ -73,13 +77,14 @@ struct zcopy_xfer {
 	union zcopy_counts counts;
 	bool corked;
 	bool tail;
-	bool followed;
 	bool cold;
+	bool begun;
 	bool cancelled;
 	unsigned int ra_range;
 	struct file_ra_state ra;
 	unsigned int next;
 	unsigned int nr;
+	struct zcopy_xfer *behind;
 	struct list_head link;
 	struct zcopy_record *record;
 	const struct cred *cred;

@@ -220,8 +220,9 @@ struct zcopy_cancel {
  * @completion: user address of a struct zcopy_completion
  *
  * sqe->fd is the device, sqe->cmd_op is %ZCOPY_URING_SEND. @transfer, its
- * segments and its memory are read before io_uring_enter() returns (with
- * IORING_SETUP_SQPOLL: before the completion).
+ * segments and its memory are read before io_uring_enter() returns; in a ring
+ * with IORING_SETUP_SQPOLL, and for an SQE that is linked behind another or
+ * drained, before the completion.
  *
  * cqe->res is negative when the transfer was refused (an errno of
  * ZCOPY_IOC_SEND's list, or -EAGAIN, a limit of the queue is reached; nothing
@@ -229,7 +230,8 @@ struct zcopy_cancel {
  * @completion holds too, with the bytes that went. Otherwise cqe->res is the
  * bytes, or INT_MAX if they are more; @completion always has the exact number,
  * and so has big_cqe[0] in a ring with IORING_SETUP_CQE32. @completion is
- * written before the CQE can be seen.
+ * written before the CQE can be seen, unless the thread that submitted has
+ * exited: then it keeps its value.
  *
  * These transfers count for the context's limits as others do. Their
  * completions come from the ring alone, not from read() or ZCOPY_IOC_SUBMIT.

@@ -25,7 +25,7 @@ extern "C" {
  * @param zcopy       a context; open until the CQE has come
  * @param transfer    with the segments and memory it names it must live until
  *                    the SQE was submitted; in a ring with IORING_SETUP_SQPOLL,
- *                    until the CQE has come
+ *                    or if the SQE is linked or drained, until the CQE has come
  * @param completion  must live until the CQE has come; filled before that
  */
 static inline void zcopy_prep_sqe(struct io_uring_sqe *sqe,
