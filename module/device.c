@@ -86,7 +86,8 @@ static int run_now(struct zcopy_context *context,
 	if (IS_ERR(xfer))
 		return PTR_ERR(xfer);
 
-	zcopy_xfer_run(xfer, ZCOPY_MAY_READ | ZCOPY_MAY_WAIT, &slice);
+	zcopy_xfer_run(xfer, ZCOPY_MAY_START | ZCOPY_MAY_READ | ZCOPY_MAY_WAIT,
+		       &slice);
 	*completion = xfer->result;
 	zcopy_xfer_destroy(xfer);
 

@@ -149,7 +149,7 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 		unsigned int may, bool *probe, bool *disk, size_t *slice)
 {
 	struct zcopy_account *account = &xfer->context->account;
-	bool may_read = may & ZCOPY_MAY_READ;
+	bool may_read = may & ZCOPY_MAY_START;
 	int err;
 
 	if (!(may & ZCOPY_MAY_WAIT)) {
@@ -221,6 +221,25 @@ void zcopy_xfer_cancel(struct zcopy_xfer *xfer)
 	xfer->result.flags |= ZCOPY_C_CANCELLED;
 	fail(xfer, -ECANCELED, 0);
 	finish(xfer);
+}
+
+/**
+ * zcopy_xfer_read - wait for the page that a transfer came back for
+ * @xfer: zcopy_xfer_run() returned %ZCOPY_RUN_DISK for it
+ *
+ * Context: process; sleeps for the disk.
+ * Return: true to run it again; false when the page cannot be read: the
+ * transfer has ended, with its final result.
+ */
+bool zcopy_xfer_read(struct zcopy_xfer *xfer)
+{
+	int err = zcopy_source_read(xfer);
+
+	if (!err)
+		return true;
+	fail(xfer, err, ZCOPY_C_FILE_ERROR);
+	finish(xfer);
+	return false;
 }
 
 /* Has somebody asked the transfer to end? */

@@ -163,8 +163,9 @@ static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 	zcopy_queue_end_cancelled(&cancelled);
 }
 
+/* Run the head until it is done or waits; @disk: this worker reads for it. */
 static enum zcopy_run run_head(struct zcopy_stream *stream,
-			       struct zcopy_xfer *xfer, unsigned int may,
+			       struct zcopy_xfer *xfer, bool disk,
 			       size_t *slice)
 {
 	struct mem_cgroup *memcg = set_active_memcg(xfer->memcg);
@@ -176,10 +177,19 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 		xfer->tail = true;
 		stream->corked = false;
 	}
-	couple(stream, xfer);
-	why = zcopy_xfer_run(xfer, may, slice);
-	if (why != ZCOPY_RUN_DONE)
+	for (;;) {
+		couple(stream, xfer);
+		why = zcopy_xfer_run(xfer, disk ? ZCOPY_MAY_START : 0, slice);
+		if (why == ZCOPY_RUN_DONE)
+			break;
 		uncouple(stream, xfer);
+		if (why != ZCOPY_RUN_DISK || !disk)
+			break;
+		if (!zcopy_xfer_read(xfer)) {
+			why = ZCOPY_RUN_DONE;
+			break;
+		}
+	}
 	revert_creds(cred);
 	set_active_memcg(memcg);
 	return why;
@@ -226,8 +236,11 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	return !last;
 }
 
-/* Go on with a stream as its runner, until it waits, gives way or is empty. */
-static void run_stream(struct zcopy_stream *stream, unsigned int may)
+/*
+ * Go on with a stream as its runner, until it waits, gives way or is empty.
+ * @disk: this thread may wait for the disk.
+ */
+static void run_stream(struct zcopy_stream *stream, bool disk)
 {
 	size_t slice = SLICE;
 
@@ -238,7 +251,7 @@ static void run_stream(struct zcopy_stream *stream, unsigned int may)
 		/* The head is the runner's: nobody else takes it off. */
 		xfer = list_first_entry(&stream->queue, struct zcopy_xfer, link);
 
-		switch (run_head(stream, xfer, may, &slice)) {
+		switch (run_head(stream, xfer, disk, &slice)) {
 		case ZCOPY_RUN_DONE:
 			if (!next(stream, xfer))
 				return;
@@ -270,7 +283,7 @@ static void stream_work(struct work_struct *work)
 	struct zcopy_stream *stream;
 
 	stream = container_of(to_delayed_work(work), struct zcopy_stream, work);
-	run_stream(stream, stream->cold ? ZCOPY_MAY_READ : 0);
+	run_stream(stream, stream->cold);
 }
 
 /* The stream of a socket, or the place in the tree where it belongs. */
@@ -357,7 +370,7 @@ void zcopy_stream_run_ready(struct list_head *ready)
 	struct zcopy_stream *stream, *tmp;
 
 	list_for_each_entry_safe(stream, tmp, ready, ready)
-		run_stream(stream, 0);
+		run_stream(stream, false);
 }
 
 /**

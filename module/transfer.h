@@ -100,9 +100,10 @@ void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer);
 
 /* run.c */
 
-/* What may be slept for while a transfer runs. */
-#define ZCOPY_MAY_READ		BIT(0)	/* the disk */
-#define ZCOPY_MAY_WAIT		BIT(1)	/* room in the socket */
+/* What a run of a transfer may do. */
+#define ZCOPY_MAY_START		BIT(0)	/* start to read from the disk */
+#define ZCOPY_MAY_READ		BIT(1)	/* sleep for the disk */
+#define ZCOPY_MAY_WAIT		BIT(2)	/* sleep for room in the socket */
 
 /* Why zcopy_xfer_run() came back. */
 enum zcopy_run {
@@ -114,6 +115,7 @@ enum zcopy_run {
 
 enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			      size_t *slice);
+bool zcopy_xfer_read(struct zcopy_xfer *xfer);
 void zcopy_xfer_cancel(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_TRANSFER_H */
