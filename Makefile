@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Every verb of the project; "make help" lists them. What is built for a kernel
+# goes to build/<release>, what is built for the host's users to build/user.
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+vm := selftests/vm
+user := $(CURDIR)/build/user
+export KERNEL CMD TESTS
+
+# The VM's kernel, unpacked in the cache on first use. A variable of make
+# reaches this shell no other way.
+vm_kernel = $(eval vm_kernel := $$(or $$(shell KERNEL='$$(KERNEL)' $(vm)/kernel.sh),$$(error no kernel for the VM)))$(vm_kernel)
+vm_build = build/$(shell cat $(vm_kernel)/release)
+
+# The kernel that modules are built for: the one named, else the running one.
+ifneq ($(KERNEL),)
+KDIR = $(vm_kernel)/build
+else
+KDIR = /lib/modules/$(shell uname -r)/build
+endif
+release = $(or $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null),$(error \
+	there are no kernel headers in $(KDIR): install those of the running kernel, or name one with KERNEL=))
+objects = $(CURDIR)/build/$(release)
+
+.DEFAULT_GOAL := all
+.PHONY: help deps all modules lib tests demo check vm bench install uninstall clean
+
+all: modules lib
+
+define help
+Verbs:
+  make              build module, library and command for the running kernel
+  make demo         send files through /dev/zcopy in a VM and compare methods
+  make check        static checks, then every test in a VM
+  make vm           a shell in a VM with the module loaded
+  make vm CMD='...' run one command there; its status becomes make's
+  make style        static checks alone
+  make bench        count instructions, copies and latencies between two VMs
+  make modules      build the module alone
+  make lib          build the library and the zcopy command alone
+  make tests        build the tests alone
+  make deps         install what demo, check, vm and style need, with apt
+  make install      install module, library, command, header and manuals
+  make uninstall    remove what install put there
+  make clean        remove what was built; the cache stays
+  make help         print this
+
+Variables:
+  KERNEL=<version>  a Debian kernel, like 6.12.1+deb13, for demo, check, vm and
+                    modules; default: in the VM the newest 6.12 of this suite
+  KDIR=<folder>     kernel headers to build and install the module with
+  TESTS='...'       check: these tests only ("make -s -C selftests list")
+  BENCH='...'       bench: options and names, like '-r 3 small'
+  PREFIX, LIBDIR, INCLUDEDIR, BINDIR, MANDIR, DESTDIR
+                    where install puts things; default PREFIX: /usr/local
+  ZCOPY_CACHE=<folder>
+                    kernels and demo data; default: ~/.cache/zcopy
+endef
+help:
+	$(info $(help))@:
+
+deps:
+	@$(vm)/deps.sh
+
+# The kernel builds next to the sources, so each release gets links to them in
+# a folder of its own.
+modules:
+	@mkdir -p $(objects)
+	@cp -rsf $(addprefix $(CURDIR)/,Kbuild module uapi) $(objects)/
+	@$(MAKE) -C $(KDIR) M=$(objects) modules
+
+lib:
+	@$(MAKE) -C userlib O=$(user)
+
+tests: lib
+	@$(MAKE) -C selftests O=$(CURDIR)/$(vm_build)/selftests LIBZCOPY=$(user) \
+		KSFT=$(vm_kernel)/source/tools/testing/selftests
+
+# Kernel modules and programs for the VM, whose kernel is not the running one.
+build_for_vm = $(MAKE) -s -j$(shell nproc) vm_kernel=$(vm_kernel) KDIR=$(vm_kernel)/build
+
+vm: deps
+	@$(build_for_vm) modules lib >&2
+	@$(vm)/run.sh $(if $(CMD),,-i) $(vm_kernel) $(CURDIR)/$(vm_build)/module/zcopy.ko \
+		"$${CMD:-$(vm)/shell.sh}"
+
+demo: deps
+	@$(build_for_vm) modules lib
+	@$(vm)/demo.sh $(vm_kernel) $(CURDIR)/$(vm_build)/module/zcopy.ko
+
+check: deps
+	@$(build_for_vm) modules tests
+	@$(vm)/check.sh $(vm_kernel) $(CURDIR)/$(vm_build)
+
+bench: deps
+	@$(build_for_vm) modules lib
+	@$(MAKE) -s -C selftests/bench O=$(CURDIR)/$(vm_build)/bench LIBZCOPY=$(user)
+	@selftests/bench/run.sh -k $(vm_kernel) -m $(CURDIR)/$(vm_build)/module/zcopy.ko \
+		-b $(CURDIR)/$(vm_build)/bench $(BENCH)
+
+# Nothing is built here, so that root owns nothing in the tree.
+installed = $(DESTDIR)/lib/modules/$(release)/updates/zcopy.ko
+install:
+	@test -f $(objects)/module/zcopy.ko || { echo "run make first" >&2; exit 1; }
+	install -D -m 644 $(objects)/module/zcopy.ko $(installed)
+	$(if $(DESTDIR),,depmod $(release))
+	@$(MAKE) -C userlib O=$(user) install
+
+uninstall:
+	rm -f $(installed)
+	$(if $(DESTDIR),,depmod $(release))
+	@$(MAKE) -C userlib O=$(user) uninstall
+
+clean:
+	rm -rf build
+
+# Static checks; a warning fails. Side by side, each with its output in a piece.
+checks := style-module style-checkpatch-module style-checkpatch-userlib \
+	style-checkpatch-selftests style-documentation style-shell style-spelling
+.PHONY: style $(checks)
+scripts = $(vm_kernel)/source/scripts
+
+style: deps
+	@$(MAKE) -k -j$(shell nproc) --output-sync=target vm_kernel=$(vm_kernel) $(checks)
+	@echo "style: no warnings"
+
+# Built anew each time: what is not compiled again does not warn again.
+style-module: objects = $(CURDIR)/build/style
+style-module:
+	@rm -rf $(objects)
+	@$(MAKE) -s modules objects=$(objects) KDIR=$(vm_kernel)/build W=1 C=2 \
+		KCFLAGS=-Werror CF='-D__CHECK_ENDIAN__ -Wsparse-error'
+
+# It leaves a list of names where it runs.
+checkpatch = mkdir -p build && cd build && GIT_DIR=$(CURDIR)/.git \
+	perl $(scripts)/checkpatch.pl --no-tree --strict --quiet --terse --show-types \
+	--no-summary
+
+# A trace event is a macro laid out as a table; only compat.h may ask for the
+# kernel's version.
+style-checkpatch-module:
+	@$(checkpatch) --file $(filter-out %/trace.h %/compat.h,$(addprefix ../,$(wildcard \
+		module/*.[ch] uapi/linux/*.h)))
+	@$(checkpatch) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT --file ../module/trace.h
+	@$(checkpatch) --ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON --file ../module/compat.h
+
+style-checkpatch-userlib:
+	@$(checkpatch) --file $(addprefix ../,$(shell find userlib -name '*.[ch]'))
+
+# Programs have none of the kernel's types, BIT() and attribute macros, C11's
+# keywords have capitals, and the harness's macros are no values or types.
+style-checkpatch-selftests:
+	@$(checkpatch) --ignore PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO \
+		--ignore CAMELCASE,COMPLEX_MACRO,SPACING,BIT_MACRO \
+		--file $(addprefix ../,$(shell find selftests -name '*.[ch]'))
+
+style-documentation:
+	@perl $(scripts)/kernel-doc -none -Werror uapi/linux/zcopy.h $(wildcard module/*.[ch])
+
+style-shell:
+	@shellcheck --external-sources .ci/run $(shell find userlib selftests -name '*.sh')
+
+style-spelling:
+	@codespell --skip ./.git,./build .

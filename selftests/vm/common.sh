@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What every script of the runner shares: where things lie and how to speak.
+# It is sourced, never run.
+
+set -euo pipefail
+
+vm_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+top_dir=$(realpath "$vm_dir/../..")
+cache_dir=$(realpath -m "${ZCOPY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/zcopy}")
+
+# On stderr, because some scripts answer on stdout.
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+die() {
+	say "error: $*"
+	exit 1
+}
+
+as_root() {
+	if [[ $(id -u) -eq 0 ]]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "this needs root or sudo: $*"
+	fi
+}
+
+# Make, QEMU's option parser and the kernel command line all split at these.
+for path in "$top_dir" "$cache_dir"; do
+	case $path in
+	*[[:space:],:\"\'\$\\\#%]*)
+		die "the path $path has a character that make or QEMU cannot take"
+		;;
+	esac
+done
+unset path

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Installs, with plain apt, what building and testing need and the host lacks.
+# Says so first; does nothing when nothing is missing.
+
+# shellcheck source=selftests/vm/packages.sh
+source "$(dirname "$0")/packages.sh"
+
+command -v apt-get >/dev/null ||
+	die "apt is missing: the VM and its kernel come from Debian packages"
+
+packages=(
+	gcc libc6-dev make                              # builds
+	qemu-system-x86 busybox-static cpio xz-utils    # the VM
+	kmod e2fsprogs xfsprogs iproute2 ethtool        # used inside it
+	procps util-linux mount dmsetup curl
+	liburing-dev                                    # an example server
+	sparse perl shellcheck codespell                # make style
+)
+
+# The headers' own needs: their compiler, and libraries of their programs.
+release=$(kernel_release)
+kbuild=$(package_depends "linux-headers-$release" | grep '^linux-kbuild-')
+mapfile -t -O "${#packages[@]}" packages < <(
+	for package in "linux-headers-$release" "$kbuild"; do
+		package_depends "$package"
+	done | grep -v '^linux-'
+)
+
+missing=()
+for package in "${packages[@]}"; do
+	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+	[[ $status == installed ]] || missing+=("$package")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install_missing() {
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq \
+		--no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" \
+		</dev/null >"$log" 2>&1
+}
+
+say "deps: apt-get install ${missing[*]} (some minutes)"
+# Lists that are older than the archive name files it no longer has.
+install_missing || { apt_update && install_missing; } ||
+	die "apt could not install what is missing: $(<"$log")"

@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Runs in the VM: every test program of a folder, one after the other.
+#
+#   suite.sh FOLDER TEST...
+#
+# TAP goes to standard output. The verdict's channel gets two lines a test:
+#
+#   begin TEST
+#   end TEST PASSED FAILED SKIPPED
+#
+# After each test nothing of it may be left: no process, no reference held by
+# the module, nothing in the kernel's log. That costs the test a failure.
+
+set -uo pipefail
+
+vm_dir=$(dirname "$0")
+folder=/run/zcopy/tests
+group=/sys/fs/cgroup/test
+limit=300
+# What the kernel warns of because the machine is emulated, on a busy host.
+harmless='suspect GRO implementation|hrtimer: interrupt took|clocksource: |hogged CPU'
+
+verdict() {
+	printf '%s\n' "$*" >/dev/ttyS1
+}
+
+# Tries the command for a while; what it waits for has no event to wait on.
+eventually() {
+	local deadline=$((SECONDS + 10))
+
+	until "$@"; do
+		((SECONDS < deadline)) || return 1
+		sleep 0.1
+	done
+}
+
+group_is_empty() {
+	grep -q '^populated 0$' "$group/cgroup.events"
+}
+
+# The module's count of what it holds at this moment.
+gauges_are_zero() {
+	zcopy stat | awk '/running now$|held now$/ { seen++; sum += $1 }
+		END { exit !(seen == 2 && sum == 0) }'
+}
+
+module_is_loaded() {
+	grep -q '^zcopy ' /proc/modules
+}
+
+problem() {
+	failed=$((failed + 1))
+	printf '    not ok - %s\n' "$*"
+}
+
+# Runs program $1 in a group of its own, so that nothing it starts gets away.
+run_program() {
+	local status output counter
+
+	mkdir "$group"
+	exec {output}> >(awk -v counts="$folder/counts" -f "$vm_dir/tap.awk")
+	counter=$!
+	(
+		echo 0 >"$group/cgroup.procs"
+		cd "$folder" || exit
+		exec timeout --kill-after=5 "$limit" "./$1"
+	) </dev/null >&"$output" 2>&1
+	status=$?
+	group_is_empty || leftovers=$(xargs ps -o args= -p <"$group/cgroup.procs")
+	echo 1 >"$group/cgroup.kill"
+	exec {output}>&-
+	wait "$counter"
+	eventually group_is_empty && rmdir "$group"
+	return "$status"
+}
+
+run_test() {
+	local status leftovers='' log passed failed skipped
+
+	printf '# Subtest: %s\n' "$1"
+	verdict "begin $1"
+	dmesg --clear
+	run_program "$1"
+	status=$?
+	read -r passed failed skipped <"$folder/counts"
+	case $status in
+	0) ;;
+	4) [[ $skipped -gt 0 ]] || problem "it says it was skipped but names no reason" ;;
+	124 | 137) problem "it was not done within $limit s" ;;
+	*) [[ $failed -gt 0 ]] || problem "it ended with status $status" ;;
+	esac
+	[[ -z $leftovers ]] || problem "it left processes behind: $leftovers"
+	if ! module_is_loaded; then
+		problem "it left the module unloaded"
+	else
+		eventually gauges_are_zero ||
+			problem "the module still holds something: $(zcopy stat)"
+		rmmod zcopy || problem "the module cannot be unloaded"
+	fi
+	module_is_loaded || insmod "$ZCOPY_KO" || problem "the module cannot be loaded"
+	log=$(dmesg --level emerg,alert,crit,err,warn | grep -vE "$harmless")
+	[[ -z $log ]] || problem "the kernel's log has: $log"
+	find "$ZCOPY_TESTDIR_EXT4" "$ZCOPY_TESTDIR_XFS" "$ZCOPY_TESTDIR_TMPFS" \
+		-mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf {} +
+
+	verdict "end $1 $passed $failed $skipped"
+	number=$((number + 1))
+	if [[ $failed -eq 0 ]]; then
+		printf 'ok %d - %s\n' $number "$1"
+	else
+		printf 'not ok %d - %s\n' $number "$1"
+	fi
+}
+
+# Memory that is free when nothing is cached, in KiB.
+free_memory() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '/^MemFree:/ { print $2 }' /proc/meminfo
+}
+
+memory_is_back() {
+	local now
+
+	now=$(free_memory)
+	lost=$(((before - now) / 1024))
+	((lost < 64))
+}
+
+# These warn when they are loaded.
+modprobe -a dm-mod loop
+
+# Reading through the host's file system is slow: run from memory.
+mkdir -p "$folder"
+cp -r "$1"/. "$folder"
+shift
+number=0
+printf 'TAP version 14\n1..%d\n' $#
+before=$(free_memory)
+for name; do
+	run_test "$name"
+done
+
+verdict "begin memory"
+if eventually memory_is_back; then
+	printf '# memory: %d MiB less than before\n' "$lost"
+	verdict "end memory 0 0 0"
+else
+	printf 'not ok - memory: %d MiB did not come back\n' "$lost"
+	verdict "end memory 0 1 0"
+fi
