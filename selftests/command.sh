@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The zcopy command: what it sends is what arrives, and its exit status.
+
+set -euo pipefail
+
+folder=$(mktemp -d "${ZCOPY_TESTDIR_TMPFS:?}/command-XXXXXX")
+receiver=''
+trap '[[ -z $receiver ]] || kill "$receiver"; rm -rf "$folder"' EXIT
+
+number=0
+failed=0
+
+report() {
+	number=$((number + 1))
+	if [[ $1 == 0 ]]; then
+		echo "ok $number $2"
+	else
+		echo "not ok $number $2"
+		failed=$((failed + 1))
+	fi
+}
+
+# check NAME COMMAND...: the command succeeds.
+check() {
+	local name=$1 status=0
+
+	shift
+	"$@" || status=$?
+	report "$status" "$name"
+}
+
+# status WANTED NAME COMMAND...: the command ends with that exit status.
+status() {
+	local wanted=$1 name=$2 status=0
+
+	shift 2
+	"$@" >"$folder/output" 2>&1 || status=$?
+	if [[ $status == "$wanted" ]]; then
+		report 0 "$name"
+	else
+		echo "# exit status $status, wanted $wanted"
+		sed 's/^/# /' "$folder/output"
+		report 1 "$name"
+	fi
+}
+
+# A receiver whose port is in $port and whose file is $folder/received.
+receive() {
+	rm -f "$folder/port" "$folder/received"
+	mkfifo "$folder/port"
+	zcopy recv --quiet --print-port --output "$folder/received" 0 \
+		>"$folder/port" &
+	receiver=$!
+	read -r port <"$folder/port"
+}
+
+# transfer HOST WANTED OPTION...: $folder/file arrives as WANTED says.
+transfer() {
+	local host=$1 wanted=$2 pid
+
+	shift 2
+	receive
+	zcopy send --quiet "$@" "$folder/file" "$host:$port" || return 1
+	pid=$receiver
+	receiver=''
+	wait "$pid" || return 1
+	cmp "$wanted" "$folder/received"
+}
+
+echo "TAP version 13"
+echo 1..19
+
+head -c 3000001 /dev/urandom >"$folder/file"
+head -c 700 /dev/urandom >"$folder/header"
+: >"$folder/empty"
+printf 'a line' | cat - "$folder/file" >"$folder/with-text"
+tail -c +4098 "$folder/file" >"$folder/from-4097"
+head -c $((4097 + 65536)) "$folder/file" | tail -c 65536 >"$folder/part"
+cat "$folder/header" "$folder/part" "$folder/header" "$folder/part" \
+	>"$folder/part-twice"
+
+for method in zcopy sendfile rw; do
+	check "$method: whole file" \
+		transfer 127.0.0.1 "$folder/file" --method "$method"
+	check "$method: header, offset and length, repeated" \
+		transfer 127.0.0.1 "$folder/part-twice" --method "$method" \
+		--offset 4097 --length 64k --header "@$folder/header" --repeat 2
+done
+check "IPv6" transfer '[::1]' "$folder/file"
+check "header as text" \
+	transfer localhost "$folder/with-text" --header 'a line'
+check "offset" transfer localhost "$folder/from-4097" --offset 4097
+check "offset beyond the end" \
+	transfer localhost "$folder/empty" --offset 1G
+
+figures() {
+	receive
+	zcopy send --quiet --stats "$folder/file" "127.0.0.1:$port" \
+		>"$folder/figures"
+	wait "$receiver"
+	receiver=''
+	grep -qw method=zcopy "$folder/figures" &&
+		grep -qw bytes=3000001 "$folder/figures" &&
+		grep -qw copied=0 "$folder/figures"
+}
+check "figures" figures
+
+too_long() {
+	local status=0
+
+	receive
+	zcopy send --quiet --length 3000002 "$folder/file" "127.0.0.1:$port" \
+		2>"$folder/output" || status=$?
+	wait "$receiver"
+	receiver=''
+	[[ $status == 1 ]] && cmp "$folder/file" "$folder/received"
+}
+check "a file too short is a failure" too_long
+
+counters() {
+	local before after
+
+	before=$(zcopy stat --raw | sed -n 's/^transfers=//p')
+	transfer 127.0.0.1 "$folder/file" || return 1
+	after=$(zcopy stat --raw | sed -n 's/^transfers=//p')
+	((after == before + 1))
+}
+check "stat counts" counters
+
+receive
+port_of_none=$port
+kill "$receiver"
+wait "$receiver" || true
+receiver=''
+status 1 "nobody listens" zcopy send "$folder/file" "127.0.0.1:$port_of_none"
+status 1 "no such file" zcopy send "$folder/none" 127.0.0.1:1
+status 2 "no arguments" zcopy
+status 2 "unknown option" zcopy send --none "$folder/file" 127.0.0.1:1
+status 2 "unknown method" \
+	zcopy send --method none "$folder/file" 127.0.0.1:1
+status 0 "help" zcopy --help
+
+echo "# Totals: pass:$((number - failed)) fail:$failed xfail:0 xpass:0 skip:0 error:0"
+[[ $failed == 0 && $number == 19 ]]

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Connected sockets, and receivers that compare what arrives. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/tls.h>
+#include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include "common.h"
+
+static const struct endpoint {
+	int family;
+	int protocol;
+	const char *address;
+	const char *sender;	/* network namespaces, NULL for this one */
+	const char *receiver;
+} endpoints[] = {
+	[TCP4] = { AF_INET, IPPROTO_TCP, "127.0.0.1", NULL, NULL },
+	[TCP6] = { AF_INET6, IPPROTO_TCP, "::1", NULL, NULL },
+	[WIRE4] = { AF_INET, IPPROTO_TCP, "10.9.0.2", "left", "right" },
+	[WIRE6] = { AF_INET6, IPPROTO_TCP, "fd09::2", "left", "right" },
+	[MPTCP] = { AF_INET, IPPROTO_MPTCP, "127.0.0.1", NULL, NULL },
+	[VSOCK] = { AF_VSOCK, 0, NULL, NULL, NULL },
+	[TLS] = { AF_INET, IPPROTO_TCP, "127.0.0.1", NULL, NULL },
+};
+
+int namespace_enter(const char *name)
+{
+	int previous = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (previous < 0 || fd < 0 || setns(fd, CLONE_NEWNET))
+		die("enter the network namespace %s", name);
+	close(fd);
+	return previous;
+}
+
+void namespace_leave(int previous)
+{
+	if (setns(previous, CLONE_NEWNET))
+		die("return to the network namespace");
+	close(previous);
+}
+
+/* A socket lives in the namespace it was made in, whoever uses it later. */
+static int socket_in(const char *namespace, const struct endpoint *at)
+{
+	int previous = namespace ? namespace_enter(namespace) : -1;
+	int fd = socket(at->family, SOCK_STREAM | SOCK_CLOEXEC, at->protocol);
+	int error = errno;
+
+	if (namespace)
+		namespace_leave(previous);
+	errno = error;
+	return fd;
+}
+
+static socklen_t address_of(const struct endpoint *at,
+			    struct sockaddr_storage *storage)
+{
+	struct sockaddr_in6 *in6 = (void *)storage;
+	struct sockaddr_vm *vm = (void *)storage;
+	struct sockaddr_in *in = (void *)storage;
+
+	memset(storage, 0, sizeof(*storage));
+	storage->ss_family = at->family;
+	switch (at->family) {
+	case AF_INET:
+		inet_pton(AF_INET, at->address, &in->sin_addr);
+		return sizeof(*in);
+	case AF_INET6:
+		inet_pton(AF_INET6, at->address, &in6->sin6_addr);
+		return sizeof(*in6);
+	default:
+		vm->svm_cid = VMADDR_CID_LOCAL;
+		vm->svm_port = VMADDR_PORT_ANY;
+		return sizeof(*vm);
+	}
+}
+
+static void buffers(int fd, int size)
+{
+	if (!size)
+		return;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)))
+		die("SO_SNDBUF, SO_RCVBUF");
+}
+
+static int start_tls(int fd, int direction)
+{
+	struct tls12_crypto_info_aes_gcm_128 info = {
+		.info.version = TLS_1_2_VERSION,
+		.info.cipher_type = TLS_CIPHER_AES_GCM_128,
+		.key = "the key of both",
+	};
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) ||
+	    setsockopt(fd, SOL_TLS, direction, &info, sizeof(info)))
+		return -errno;
+	return 0;
+}
+
+int pair_try(struct pair *pair, enum transport transport, int buffer)
+{
+	const struct endpoint *at = &endpoints[transport];
+	struct sockaddr_storage address;
+	socklen_t len;
+	int listener;
+	int error = 0;
+
+	if (transport == UNIX) {
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+			       (int *)pair))
+			die("socketpair");
+		buffers(pair->tx, buffer);
+		return 0;
+	}
+	listener = socket_in(at->receiver, at);
+	if (listener < 0)
+		return -errno;
+	pair->tx = socket_in(at->sender, at);
+	if (pair->tx < 0)
+		die("socket");
+	buffers(listener, buffer);
+	buffers(pair->tx, buffer);
+	len = address_of(at, &address);
+	if (bind(listener, (void *)&address, len) || listen(listener, 1) ||
+	    getsockname(listener, (void *)&address, &len) ||
+	    connect(pair->tx, (void *)&address, len)) {
+		error = -errno;
+		close(pair->tx);
+		close(listener);
+		return error;
+	}
+	pair->rx = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (pair->rx < 0)
+		die("accept");
+	close(listener);
+	if (transport == TLS) {
+		error = start_tls(pair->tx, TLS_TX) ?:
+			start_tls(pair->rx, TLS_RX);
+		if (error)
+			pair_close(pair);
+	}
+	return error;
+}
+
+void pair_open(struct pair *pair, enum transport transport, int buffer)
+{
+	errno = -pair_try(pair, transport, buffer);
+	if (errno)
+		die("connect the sockets of transport %d", transport);
+}
+
+void pair_close(struct pair *pair)
+{
+	close(pair->tx);
+	close(pair->rx);
+}
+
+void set_nonblocking(int fd)
+{
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
+		die("set O_NONBLOCK");
+}
+
+bool await(int fd, short events)
+{
+	struct pollfd poller = { .fd = fd, .events = events };
+
+	return poll(&poller, 1, PATIENCE_MS) == 1;
+}
+
+struct part of_file(const struct file *file, uint64_t offset, uint64_t len)
+{
+	uint64_t there = offset < file->size ? file->size - offset : 0;
+
+	return (struct part){
+		.segment = { .addr = offset, .len = len, .fd = file->fd },
+		.want = { file->seed, offset, len && len < there ? len : there },
+	};
+}
+
+struct part of_memory(uint64_t pos, uint64_t len)
+{
+	return (struct part){
+		.segment = { .addr = (uintptr_t)memory(pos, len), .len = len,
+			     .fd = ZCOPY_MEMORY },
+		.want = { MEMORY, pos, len },
+	};
+}
+
+uint64_t parts_total(const struct part *parts, size_t nr)
+{
+	uint64_t total = 0;
+
+	while (nr--)
+		total += parts[nr].want.len;
+	return total;
+}
+
+size_t parts_skip(struct part *parts, size_t nr, uint64_t done)
+{
+	size_t gone = 0;
+
+	while (gone < nr && done >= parts[gone].want.len)
+		done -= parts[gone++].want.len;
+	if (gone == nr)
+		return 0;
+	memmove(parts, parts + gone, (nr - gone) * sizeof(*parts));
+	parts->segment.addr += done;
+	if (parts->segment.len)
+		parts->segment.len -= done;
+	parts->want.pos += done;
+	parts->want.len -= done;
+	return nr - gone;
+}
+
+static void compare(struct cursor *cursor, const char *seen, size_t len)
+{
+	char good[4096];
+
+	while (len && !cursor->wrong) {
+		const struct stretch *want = &cursor->parts[cursor->at].want;
+		size_t n = len < sizeof(good) ? len : sizeof(good);
+		size_t i = 0;
+
+		if (cursor->at == cursor->nr) {
+			cursor->wrong = cursor->got + 1;
+			break;
+		}
+		if (n > want->len - cursor->within)
+			n = want->len - cursor->within;
+		pattern(good, n, want->seed, want->pos + cursor->within);
+		if (memcmp(good, seen, n)) {
+			while (good[i] == seen[i])
+				i++;
+			cursor->wrong = cursor->got + i + 1;
+		}
+		seen += n;
+		len -= n;
+		cursor->got += n;
+		cursor->within += n;
+		if (cursor->within == want->len) {
+			cursor->within = 0;
+			cursor->at++;
+		}
+	}
+	cursor->got += len;
+}
+
+ssize_t cursor_read(struct cursor *cursor, int fd, size_t max)
+{
+	static _Thread_local char seen[64 * KIB];
+	const struct stretch *want;
+	ssize_t n;
+
+	/* Nothing will come for an empty part. */
+	while (cursor->at < cursor->nr && !cursor->parts[cursor->at].want.len)
+		cursor->at++;
+	want = &cursor->parts[cursor->at].want;
+	if (cursor->at < cursor->nr && want->seed == UNCHECKED) {
+		if (max > want->len - cursor->within)
+			max = want->len - cursor->within;
+		n = recv(fd, NULL, max, MSG_TRUNC);
+		if (n <= 0)
+			return n ? -errno : 0;
+		cursor->got += n;
+		cursor->within += n;
+		if (cursor->within == want->len) {
+			cursor->within = 0;
+			cursor->at++;
+		}
+		return n;
+	}
+	/* A stretch that is not checked begins with a read of its own. */
+	if (cursor->at + 1 < cursor->nr && want[0].seed != UNCHECKED &&
+	    cursor->parts[cursor->at + 1].want.seed == UNCHECKED &&
+	    max > want->len - cursor->within)
+		max = want->len - cursor->within;
+	if (max > sizeof(seen))
+		max = sizeof(seen);
+	n = recv(fd, seen, max, 0);
+	if (n < 0)
+		return -errno;
+	compare(cursor, seen, n);
+	return n;
+}
+
+bool cursor_take(struct cursor *cursor, int fd, uint64_t len)
+{
+	uint64_t end = cursor->got + len;
+
+	while (cursor->got < end) {
+		if (!await(fd, POLLIN) ||
+		    cursor_read(cursor, fd, end - cursor->got) <= 0)
+			return false;
+	}
+	return true;
+}
+
+const char *cursor_verdict(const struct cursor *cursor, uint64_t len)
+{
+	static char text[128];
+
+	if (cursor->wrong)
+		snprintf(text, sizeof(text), "wrong byte at %llu",
+			 (unsigned long long)cursor->wrong - 1);
+	else if (cursor->got != len)
+		snprintf(text, sizeof(text), "%llu bytes arrived, not %llu",
+			 (unsigned long long)cursor->got,
+			 (unsigned long long)len);
+	else
+		return "";
+	return text;
+}
+
+static void *read_all(void *argument)
+{
+	struct reader *reader = argument;
+
+	while (cursor_read(&reader->cursor, reader->fd, SIZE_MAX >> 1) > 0)
+		;
+	return NULL;
+}
+
+void reader_start(struct reader *reader, int fd, const struct part *parts,
+		  size_t nr)
+{
+	reader->fd = fd;
+	reader->cursor = (struct cursor){ .parts = parts, .nr = nr };
+	errno = pthread_create(&reader->thread, NULL, read_all, reader);
+	if (errno)
+		die("start a reader");
+}
+
+const char *reader_finish(struct reader *reader, uint64_t len)
+{
+	pthread_join(reader->thread, NULL);
+	return cursor_verdict(&reader->cursor, len);
+}
