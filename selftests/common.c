@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "common.h"
 
@@ -134,13 +135,12 @@ static bool sleeps(pid_t tid)
 
 bool await_sleep(pid_t tid)
 {
-	int tries;
+	uint64_t since = 0;
 
-	for (tries = 0; tries < PATIENCE_MS; tries++) {
+	do {
 		if (sleeps(tid))
 			return true;
-		poll(NULL, 0, 1);
-	}
+	} while (patience(&since));
 	return false;
 }
 
@@ -226,6 +226,19 @@ const char *watch_end(struct watch *watch)
 	else
 		return "";
 	return text;
+}
+
+bool patience(uint64_t *since)
+{
+	struct timespec time;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	now = time.tv_sec * 1000ULL + time.tv_nsec / 1000000;
+	if (!*since)
+		*since = now;
+	poll(NULL, 0, 1);
+	return now - *since < PATIENCE_MS;
 }
 
 int run(const char *format, ...)

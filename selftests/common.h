@@ -194,6 +194,9 @@ struct watch {
 void watch_begin(struct watch *watch);
 const char *watch_end(struct watch *watch);
 
+/* Between two looks at a condition: a moment, or false when it took too long. */
+bool patience(uint64_t *since);
+
 /* 0 when the shell command ran and succeeded. */
 int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -10,7 +10,7 @@
 #include "common.h"
 
 #define IA32_IOCTL	54
-#define SIZE		(300 * KIB + 1)
+#define SIZE		(50 * KIB + 1)
 
 /* What a 32-bit program would hold: everything low. */
 struct low {

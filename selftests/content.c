@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Known bytes: the pattern, memory that holds it and files that hold it. */
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 
@@ -134,13 +133,12 @@ void file_make(struct file *file, enum filesystem filesystem, uint64_t size,
  */
 void file_close(struct file *file)
 {
-	int tries = 0;
+	uint64_t since = 0;
 
 	close(file->fd);
 	while (flock(file->rw, LOCK_EX | LOCK_NB)) {
-		if (tries++ == PATIENCE_MS)
+		if (!patience(&since))
 			die("somebody still holds a closed file");
-		poll(NULL, 0, 1);
 	}
 	close(file->rw);
 }
@@ -166,18 +164,17 @@ size_t file_resident(const struct file *file, uint64_t offset, uint64_t len)
 
 void file_chill(const struct file *file)
 {
-	int tries;
+	uint64_t since = 0;
 
 	if (fsync(file->rw))
 		die("fsync");
 	/* What was sent is referenced until the last packet is freed. */
-	for (tries = 0; tries < PATIENCE_MS; tries++) {
+	do {
 		if (posix_fadvise(file->rw, 0, 0, POSIX_FADV_DONTNEED))
 			die("drop the page cache of a file");
 		if (!file_resident(file, 0, file->size))
 			return;
-		poll(NULL, 0, 1);
-	}
+	} while (patience(&since));
 	die("%zu pages stay in the page cache",
 	    file_resident(file, 0, file->size));
 }

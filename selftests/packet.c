@@ -15,6 +15,7 @@ FIXTURE(packet)
 	struct file file;
 	struct file small;
 	struct file empty;
+	struct file lead;
 	struct pair pair;
 	int device;
 };
@@ -37,9 +38,9 @@ FIXTURE_VARIANT_ADD(packet, xfs_wire6)
 	.transport = WIRE6,
 };
 
-FIXTURE_VARIANT_ADD(packet, memfd_tcp4)
+FIXTURE_VARIANT_ADD(packet, ext4_tcp4)
 {
-	.filesystem = MEMFD,
+	.filesystem = EXT4,
 	.transport = TCP4,
 };
 
@@ -100,16 +101,16 @@ static bool take_watched(struct cursor *cursor, const struct pair *pair,
 			 uint64_t len)
 {
 	struct pollfd poller = { .fd = pair->rx, .events = POLLIN };
-	int tries = 0;
+	uint64_t since = 0;
 
-	while (cursor->got < len && tries < PATIENCE_MS / 10) {
+	do {
 		if (is_stuck(pair->tx))
 			return false;
-		if (!poll(&poller, 1, 10))
-			tries++;
-		else if (cursor_read(cursor, pair->rx, len - cursor->got) <= 0)
-			return false;
-	}
+		while (cursor->got < len && poll(&poller, 1, 0))
+			if (cursor_read(cursor, pair->rx,
+					len - cursor->got) <= 0)
+				return false;
+	} while (cursor->got < len && patience(&since));
 	return cursor->got == len;
 }
 
@@ -167,47 +168,81 @@ TEST_F(packet, last_byte)
 
 /*
  * The file is gone when its turn comes: the header that was held back for it
- * must leave all the same. More than one batch lies before it, and the transfer
- * is stuck in the first while the file shrinks.
+ * must leave all the same. The transfer is stuck in its first batch while the
+ * file shrinks; that batch is full with the header if it ends with the lead's
+ * last byte, or with its last page.
  */
-TEST_F(packet, file_vanishes)
+static void vanishes(struct __test_metadata *_metadata,
+		     FIXTURE_DATA(packet) *self,
+		     const FIXTURE_VARIANT(packet) *variant, uint64_t lead)
 {
-	struct part parts[64];
-	struct cursor cursor = { .parts = parts };
-	struct zcopy_info info;
+	struct cursor cursor;
 	struct sender sender;
+	struct part parts[3];
+	struct file gone;
 	struct pair pair;
 	uint64_t total;
-	size_t nr = 0;
 
-	device_info(self->device, &info);
-	do {
-		ASSERT_GT(ARRAY_SIZE(parts) - 2, nr);
-		parts[nr++] = of_file(&self->file, 0, 0);
-	} while (parts_total(parts, nr) <= info.batch_bytes + 64 * KIB);
-	parts[nr++] = of_memory(0, 100);
-	total = parts_total(parts, nr);
-	cursor.nr = nr;
-	parts[nr++] = of_file(&self->small, 0, self->small.size);
-
+	file_make(&gone, variant->filesystem, 500, 74);
+	parts[0] = of_file(&self->lead, 0, lead);
+	parts[1] = of_memory(0, 100);
+	parts[2] = of_file(&gone, 0, 500);
+	total = parts_total(parts, 2);
+	cursor = (struct cursor){ .parts = parts, .nr = 2 };
 	pair_open(&pair, variant->transport, 16 * 1024);
 	sender = (struct sender){
 		.device = self->device, .socket = pair.tx, .parts = parts,
-		.nr = nr,
+		.nr = 3,
 	};
 	sender_start(&sender);
 	ASSERT_TRUE(sender_blocked(&sender));
-	ASSERT_EQ(0, ftruncate(self->small.rw, 0));
-	self->small.size = 0;
+	ASSERT_EQ(0, ftruncate(gone.rw, 0));
 	/* While it goes on, something may be held back for a moment. */
 	EXPECT_TRUE(cursor_take(&cursor, pair.rx, total - 8 * KIB));
 	sender_finish(&sender);
 	EXPECT_TRUE(take_watched(&cursor, &pair, total));
 	EXPECT_STREQ("", cursor_verdict(&cursor, total));
 	EXPECT_EQ(0, sender.completion.error);
-	EXPECT_EQ(total, sender.completion.bytes);
-	EXPECT_EQ(ZCOPY_C_TRUNCATED, sender.completion.flags);
+	/* What was gathered before it went is sent as it was. */
+	if (sender.completion.bytes != total) {
+		EXPECT_EQ(total + 500, sender.completion.bytes);
+		EXPECT_EQ(0, sender.completion.flags);
+	} else {
+		EXPECT_EQ(ZCOPY_C_TRUNCATED, sender.completion.flags);
+	}
 	pair_close(&pair);
+	file_close(&gone);
+}
+
+TEST_F(packet, file_vanishes)
+{
+	struct zcopy_info info;
+
+	device_info(self->device, &info);
+	file_make(&self->lead, variant->filesystem, info.batch_bytes, 75);
+	vanishes(_metadata, self, variant, info.batch_bytes);
+	vanishes(_metadata, self, variant, info.batch_bytes - 100);
+	vanishes(_metadata, self, variant, info.batch_bytes - PAGE);
+	file_close(&self->lead);
+}
+
+/* The file is not in memory, so it ends with the header that is held for it. */
+TEST_F(packet, file_busy)
+{
+	const struct part parts[] = {
+		of_memory(0, 100),
+		of_file(&self->small, 0, 0),
+	};
+	struct cursor cursor = { .parts = parts, .nr = 1 };
+	struct zcopy_completion completion;
+
+	file_chill(&self->small);
+	ASSERT_EQ(0, send_parts(self->device, self->pair.tx, parts, 2,
+				ZCOPY_NODISKIO, &completion));
+	EXPECT_EQ(100, completion.bytes);
+	EXPECT_EQ(-EBUSY, completion.error);
+	EXPECT_TRUE(take_watched(&cursor, &self->pair, 100));
+	EXPECT_STREQ("", cursor_verdict(&cursor, 100));
 }
 
 TEST_F(packet, one_segment)
