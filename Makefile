@@ -75,6 +75,7 @@ lib:
 	@$(MAKE) -C userlib O=$(user)
 
 tests: lib
+	@$(MAKE) -C userlib O=$(user) examples
 	@$(MAKE) -C selftests O=$(CURDIR)/$(vm_build)/selftests LIBZCOPY=$(user) \
 		KSFT=$(vm_kernel)/source/tools/testing/selftests
 

@@ -68,7 +68,7 @@ if [[ -t 1 ]]; then
 fi 3>&1
 cat >"$run/job" <<JOB
 ZCOPY_KO=${module@Q}
-PATH=${top_dir@Q}/build/user:\$PATH
+PATH=${top_dir@Q}/build/user:${top_dir@Q}/build/user/examples:\$PATH
 export LD_LIBRARY_PATH=${top_dir@Q}/build/user
 export TERM=${TERM:-dumb}
 start_folder=${PWD@Q}

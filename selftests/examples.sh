@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Both example servers against curl: 64 downloads side by side of files of all
+# sizes, each with the right hash; what is not there is not found; and the
+# server is alive afterwards.
+
+set -euo pipefail
+
+folder=$ZCOPY_TESTDIR_EXT4/examples
+server=
+number=0
+failures=0
+
+# shellcheck disable=SC2317 # the trap reaches it
+clean_up() {
+	[[ -z $server ]] || kill "$server" 2>/dev/null || true
+	rm -rf "$folder"
+}
+trap clean_up EXIT
+
+report() {
+	number=$((number + 1))
+	if [[ $1 -eq 0 ]]; then
+		printf 'ok %d %s\n' "$number" "$2"
+	else
+		printf 'not ok %d %s\n' "$number" "$2"
+		failures=$((failures + 1))
+	fi
+}
+
+# Runs a function as a test.
+check() {
+	local status=0
+
+	"${@:2}" || status=$?
+	report "$status" "$1"
+}
+
+make_files() {
+	local size
+
+	mkdir -p "$folder/files" "$folder/got"
+	for size in 0 1 4095 4096 4097 65537 1048577 $((65 << 20)); do
+		head -c "$size" /dev/urandom >"$folder/files/$size"
+	done
+	(cd "$folder/files" && sha256sum -- *) >"$folder/hashes"
+	sync
+	# Some of them come from the disk.
+	echo 3 >/proc/sys/vm/drop_caches
+	cat "$folder/files/65537" "$folder/files/4097" >/dev/null
+}
+
+# A server on a port that nobody else has here.
+start() {
+	"$1" "$2" "$folder/files" &
+	server=$!
+	until curl --silent --output /dev/null "http://127.0.0.1:$2/1"; do
+		kill -0 "$server" || return 1
+	done
+}
+
+# 64 downloads at once: the large file once, each of the others nine times.
+download() {
+	local config=$folder/config name copy
+
+	rm -f "$folder"/got/*
+	for name in "$folder"/files/*; do
+		name=${name##*/}
+		for ((copy = 0; copy < 9; copy++)); do
+			((copy < 1 || name < 1 << 26)) || break
+			printf 'url = "http://%s:%d/%s"\noutput = "%s/got/%s.%d"\n' \
+				"$1" "$2" "$name" "$folder" "$name" "$copy"
+		done
+	done >"$config"
+	[[ $(grep -c url "$config") -eq 64 ]] || return 1
+	curl --silent --show-error --fail --no-progress-meter --parallel \
+		--parallel-immediate --parallel-max 64 --config "$config"
+}
+
+# Every file that arrived has the hash of the one it is a copy of.
+compare() {
+	(cd "$folder/got" && sha256sum -- *) | sed 's/\.[0-9]*$//' | sort -u |
+		diff - <(sort -u "$folder/hashes") &&
+		[[ $(find "$folder/got" -type f | wc -l) -eq 64 ]]
+}
+
+not_found() {
+	local path
+
+	for path in none 1/ ../hashes .; do
+		[[ $(curl --silent --path-as-is --output /dev/null \
+			--write-out '%{http_code}' "http://127.0.0.1:$1/$path") == 404 ]] ||
+			return 1
+	done
+}
+
+# Several requests on one connection, and one that hangs up in the middle.
+on_one_connection() {
+	local url=http://127.0.0.1:$1
+
+	[[ $(curl --silent "$url/4096" "$url/0" "$url/none" "$url/4097" |
+		sha256sum) == $(cat "$folder"/files/409[67] | sha256sum) ]] &&
+		{ curl --silent "$url/$((65 << 20))" || true; } | head -c 100000 |
+		cmp - <(head -c 100000 "$folder/files/$((65 << 20))")
+}
+
+# It ends by our signal and by nothing else.
+is_alive() {
+	local status=0
+
+	kill -0 "$server" && kill "$server" || return 1
+	wait "$server" || status=$?
+	server=
+	[[ $status -eq $((128 + 15)) ]]
+}
+
+module_is_idle() {
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		zcopy stat | awk '/running now$|held now$/ { sum += $1 }
+			END { exit sum != 0 }' && return
+	done
+	return 1
+}
+
+programs=(epoll-server uring-server)
+printf 'TAP version 13\n1..%d\n' $((${#programs[@]} * 7))
+make_files
+port=8100
+for program in "${programs[@]}"; do
+	port=$((port + 1))
+	check "$program starts" start "$program" "$port"
+	check "$program: 64 downloads" download 127.0.0.1 "$port"
+	check "$program: the hashes are right" compare
+	check "$program: not found" not_found "$port"
+	check "$program: one connection" on_one_connection "$port"
+	check "$program is alive" is_alive
+	check "$program: nothing is left" module_is_idle
+done
+[[ $failures -eq 0 ]]
