@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The client of the measured servers: opens connections and reads what comes
+ * from them, without looking at it, as the server orders.
+ *
+ *   client ADDRESS
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "peer.h"
+
+struct connection {
+	int fd;
+	uint64_t left;
+};
+
+static struct sockaddr_in server = { .sin_family = AF_INET };
+static struct connection *connections;
+static unsigned int nr_connections;
+static int epoll;
+
+static void set_bytes(int fd, int option, unsigned int bytes)
+{
+	if (bytes && setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes)))
+		err(1, "socket option %d", option);
+}
+
+/* Returns -1 when the server is not there yet. */
+static int connect_one(const struct peer_order *order)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		err(1, "socket");
+	set_bytes(fd, SO_RCVBUF, order->receive_buffer);
+	set_bytes(fd, SO_RCVLOWAT, order->low_water);
+	if (!connect(fd, (struct sockaddr *)&server, sizeof(server)))
+		return fd;
+	if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != ETIMEDOUT)
+		err(1, "connect");
+	close(fd);
+	return -1;
+}
+
+/* The server's machine may still be booting. */
+static int connect_control(void)
+{
+	struct peer_order plain = { 0 };
+	int fd;
+
+	while ((fd = connect_one(&plain)) < 0)
+		usleep(100 * 1000);
+	return fd;
+}
+
+static void open_connections(const struct peer_order *order)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_connections; i++)
+		close(connections[i].fd);
+	nr_connections = order->count;
+	connections = reallocarray(connections, nr_connections,
+				   sizeof(*connections));
+	if (!connections)
+		err(1, "%u connections", nr_connections);
+
+	for (i = 0; i < nr_connections; i++) {
+		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
+
+		connections[i].fd = connect_one(order);
+		if (connections[i].fd < 0)
+			errx(1, "connection %u was refused", i);
+		if (epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].fd, &event))
+			err(1, "epoll_ctl");
+	}
+}
+
+/* Read once from a connection, without copying. Return: bytes. */
+static uint64_t read_some(struct connection *connection, uint64_t most)
+{
+	ssize_t n;
+
+	if (most > connection->left)
+		most = connection->left;
+	/* More than was ordered is the server's mistake. */
+	if (!most)
+		errx(1, "too many bytes on a connection");
+	n = recv(connection->fd, NULL, most, MSG_TRUNC | MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	if (n < 0)
+		err(1, "recv");
+	if (!n)
+		errx(1, "the server closed with %llu bytes to come",
+		     (unsigned long long)connection->left);
+	connection->left -= n;
+	return n;
+}
+
+static void read_all(const struct peer_order *order, int control)
+{
+	uint64_t left = order->bytes * nr_connections;
+	uint64_t step = order->step;
+	unsigned int i;
+
+	for (i = 0; i < nr_connections; i++)
+		connections[i].left = order->bytes;
+	while (left) {
+		struct epoll_event events[256];
+		int n = epoll_wait(epoll, events, 256, -1);
+
+		if (n < 0)
+			err(1, "epoll_wait");
+		while (n--) {
+			uint64_t bytes;
+
+			bytes = read_some(&connections[events[n].data.u32], step);
+			left -= bytes;
+			step -= bytes;
+			if (step)
+				continue;
+			step = order->step;
+			if (write(control, "", 1) != 1)
+				err(1, "answer");
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct rlimit files = { 1 << 20, 1 << 20 };
+	struct peer_order order;
+	ssize_t n;
+	int control;
+
+	if (argc != 2 || inet_pton(AF_INET, argv[1], &server.sin_addr) != 1)
+		errx(2, "usage: client ADDRESS");
+	server.sin_port = htons(PEER_PORT);
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		err(1, "RLIMIT_NOFILE");
+	epoll = epoll_create1(0);
+	if (epoll < 0)
+		err(1, "epoll_create1");
+
+	control = connect_control();
+	while ((n = recv(control, &order, sizeof(order), MSG_WAITALL)) ==
+	       sizeof(order)) {
+		if (order.what == PEER_OPEN)
+			open_connections(&order);
+		else
+			read_all(&order, control);
+	}
+	if (n)
+		err(1, "control connection");
+	return 0;
+}
