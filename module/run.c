@@ -116,6 +116,9 @@ static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 
 	sent = zcopy_sink_send(xfer->socket, batch, more, wait);
 	xfer->counts.batches++;
+	/* Some protocols call a lack of memory so. */
+	if (sent == -ENOBUFS)
+		return -ENOMEM;
 	if (sent <= 0)
 		return sent ?: -EIO;
 
