@@ -7,11 +7,14 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 vm := selftests/vm
 user := $(CURDIR)/build/user
-export KERNEL CMD TESTS
+export KERNEL CMD TESTS DEBUG FULL SLOWDOWN
 
-# The VM's kernel, unpacked in the cache on first use. A variable of make
-# reaches this shell no other way.
-vm_kernel = $(eval vm_kernel := $$(or $$(shell KERNEL='$$(KERNEL)' $(vm)/kernel.sh),$$(error no kernel for the VM)))$(vm_kernel)
+# The debug kernel, and all that waits for it, is so many times slower.
+SLOWDOWN := $(if $(DEBUG),8,1)
+
+# The VM's kernel, unpacked (with DEBUG built) in the cache on first use. A
+# variable of make reaches this shell no other way.
+vm_kernel = $(eval vm_kernel := $$(or $$(shell KERNEL='$$(KERNEL)' $(vm)/$(if $(DEBUG),debug-)kernel.sh),$$(error no kernel for the VM)))$(vm_kernel)
 vm_build = build/$(shell cat $(vm_kernel)/release)
 
 # The kernel that modules are built for: the one named, else the running one.
@@ -25,7 +28,8 @@ release = $(or $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null),$(
 objects = $(CURDIR)/build/$(release)
 
 .DEFAULT_GOAL := all
-.PHONY: help deps all modules lib tests demo check vm bench install uninstall clean
+.PHONY: help deps all modules lib tests tests-list demo check check-debug vm bench \
+	install uninstall clean
 
 all: modules lib
 
@@ -34,6 +38,8 @@ Verbs:
   make              build module, library and command for the running kernel
   make demo         send files through /dev/zcopy in a VM and compare methods
   make check        static checks, then every test in a VM
+  make check-debug  the tests in a kernel with KASAN, lockdep and kmemleak, which
+                    is built on first use (about 15 minutes)
   make vm           a shell in a VM with the module loaded
   make vm CMD='...' run one command there; its status becomes make's
   make style        static checks alone
@@ -51,7 +57,9 @@ Variables:
   KERNEL=<version>  a Debian kernel, like 6.12.1+deb13, for demo, check, vm and
                     modules; default: in the VM the newest 6.12 of this suite
   KDIR=<folder>     kernel headers to build and install the module with
-  TESTS='...'       check: these tests only ("make -s -C selftests list")
+  DEBUG=yes         vm: in the kernel of check-debug
+  FULL=1            check-debug: the slow tests too (an hour)
+  TESTS='...'       check, check-debug: these tests only (see "make tests-list")
   BENCH='...'       bench: options and names, like '-r 3 small'
   PREFIX, LIBDIR, INCLUDEDIR, BINDIR, MANDIR, DESTDIR
                     where install puts things; default PREFIX: /usr/local
@@ -94,6 +102,12 @@ demo: deps
 check: deps
 	@$(build_for_vm) modules tests
 	@$(vm)/check.sh $(vm_kernel) $(CURDIR)/$(vm_build)
+
+tests-list:
+	@$(MAKE) -s -C selftests list
+
+check-debug:
+	@$(MAKE) check DEBUG=yes
 
 bench: deps
 	@$(build_for_vm) modules lib

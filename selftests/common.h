@@ -36,8 +36,11 @@
 
 #define DEVICE	"/dev/zcopy"
 
+/* How many times slower than usual the kernel is, as the runner says. */
+int slowdown(void);
+
 /* Longest wait for something that must happen; ends only tests that fail. */
-#define PATIENCE_MS	60000
+#define PATIENCE_MS	(60000 * slowdown())
 
 #define die(format, ...) do {						\
 	printf("# %s:%d: " format " (errno: %s)\n", __FILE__, __LINE__,	\

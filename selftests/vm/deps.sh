@@ -11,6 +11,7 @@ command -v apt-get >/dev/null ||
 	die "apt is missing: the VM and its kernel come from Debian packages"
 
 packages=(
+	bc bison flex libelf-dev                        # the debug kernel
 	gcc libc6-dev make                              # builds
 	qemu-system-x86 busybox-static cpio xz-utils    # the VM
 	kmod e2fsprogs xfsprogs iproute2 ethtool        # used inside it

@@ -99,7 +99,7 @@ status=$?
 # Everything but the marks of an unsigned module from outside the kernel.
 taint=$(($(</proc/sys/kernel/tainted) & ~(1 << 12 | 1 << 13)))
 [[ $taint -eq 0 ]] || verdict "splat the kernel is tainted: $taint"
-dmesg | grep -E '(BUG|WARNING|Oops): ' | while read -r line; do
+dmesg | grep -E '(BUG|WARNING|INFO|Oops|UBSAN): ' | while read -r line; do
 	verdict "splat $line"
 done
 verdict "exit $status"

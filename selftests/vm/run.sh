@@ -75,6 +75,7 @@ start_folder=${PWD@Q}
 interactive=$interactive
 terminal_size=${terminal_size@Q}
 command=${command@Q}
+export ZCOPY_SLOWDOWN=${SLOWDOWN:-1}
 JOB
 PATH+=:/usr/sbin:/sbin
 truncate -s 16G "$run/ext4" "$run/xfs"
@@ -87,7 +88,7 @@ mkfs.xfs -q "$run/xfs"
 arguments=(
 	console=ttyS0 log_buf_len=4M net.ifnames=0
 	panic=-1 panic_on_warn=1 oops=panic softlockup_panic=1
-	watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120
+	watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300
 	sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_panic=1
 	"zcopy.init=$vm_dir/init.sh" "zcopy.kernel=$kernel" "zcopy.run=$run"
 )
