@@ -18,6 +18,7 @@ static void construct(void *object)
 	struct zcopy_batch *batch = object;
 
 	batch->nr = 0;
+	batch->given = 0;
 	zcopy_batch_release(batch);
 }
 
@@ -56,7 +57,6 @@ struct zcopy_part *zcopy_batch_begin(struct zcopy_batch *batch,
 	part->xfer = xfer;
 	part->end = batch->nr;
 	part->next = 0;
-	part->folios = 0;
 	return part;
 }
 
@@ -64,20 +64,34 @@ struct zcopy_part *zcopy_batch_begin(struct zcopy_batch *batch,
  * zcopy_batch_add - append a part of a folio
  * @batch:  with room for @len, and a part begun
  * @range:  the transfer's range the bytes belong to
+ * @kind:   what @folio is
  * @folio:  the caller's reference on it passes to the batch
  * @offset: of the part, in bytes from the start of @folio
  * @len:    of the part, in bytes, not 0
  */
 void zcopy_batch_add(struct zcopy_batch *batch, unsigned int range,
-		     struct folio *folio, size_t offset, size_t len)
+		     enum zcopy_element kind, struct folio *folio,
+		     size_t offset, size_t len)
 {
 	WARN_ON_ONCE(!len || len > zcopy_batch_room(batch) ||
 		     offset + len > folio_size(folio));
 	bvec_set_folio(&batch->vecs[batch->nr], folio, len, offset);
 	batch->range[batch->nr] = range;
+	batch->kind[batch->nr] = kind;
+	batch->folios += kind != ZCOPY_ELEMENT_MEMORY;
 	batch->nr++;
 	batch->parts[batch->nr_parts - 1].end = batch->nr;
 	batch->bytes += len;
+}
+
+/* The first reference that was not given away yet is the caller's now. */
+struct folio *zcopy_batch_give(struct zcopy_batch *batch)
+{
+	unsigned int i = batch->given++;
+
+	WARN_ON_ONCE(i >= batch->nr);
+	batch->folios -= batch->kind[i] != ZCOPY_ELEMENT_MEMORY;
+	return page_folio(batch->vecs[i].bv_page);
 }
 
 /* Drop every reference and leave the batch empty. */
@@ -85,9 +99,10 @@ void zcopy_batch_release(struct zcopy_batch *batch)
 {
 	unsigned int i;
 
-	for (i = 0; i < batch->nr; i++)
+	for (i = batch->given; i < batch->nr; i++)
 		folio_put(page_folio(batch->vecs[i].bv_page));
 	batch->nr = 0;
+	batch->given = 0;
 	batch->nr_parts = 0;
 	batch->bytes = 0;
 	batch->limit = ZCOPY_BATCH_BYTES;

@@ -24,25 +24,33 @@ struct zcopy_xfer;
  * @end:    index behind its last element
  * @next:   its range to go on with once all of these elements are sent; its
  *          number of ranges if nothing is left of it then
- * @folios: of the elements, how many are page-cache folios
  */
 struct zcopy_part {
 	struct zcopy_xfer *xfer;
 	unsigned int end;
 	unsigned int next;
-	unsigned int folios;
+};
+
+/* What an element is; zcopy_batch.kind. */
+enum zcopy_element {
+	ZCOPY_ELEMENT_MEMORY,	/* no folio of a page cache */
+	ZCOPY_ELEMENT_CACHED,	/* one that anybody may have brought there */
+	ZCOPY_ELEMENT_BROUGHT,	/* one that the transfer did, and is to drop */
+	ZCOPY_ELEMENT_PART,	/* ditto, once its other bytes are sent too */
 };
 
 /**
  * struct zcopy_batch - a gather list and the references that keep it alive
  * @nr:       elements in use
+ * @given:    the first so many of them have given their reference away
  * @nr_parts: parts in use
  * @bytes:    sum of the lengths of @vecs
  * @limit:    most that @bytes may become
- * @folios:   sum of those of @parts
+ * @folios:   elements that are folios of a page cache, and not given away
  * @parts:    whose the elements are; a transfer that stands behind another one
  *            of its stream may follow it in the same list
  * @range:    the transfer's range each element belongs to
+ * @kind:     enum zcopy_element, of each element
  * @vecs:     the elements; each owns one reference on its folio and lies
  *            within it
  *
@@ -50,12 +58,14 @@ struct zcopy_part {
  */
 struct zcopy_batch {
 	unsigned int nr;
+	unsigned int given;
 	unsigned int nr_parts;
 	size_t bytes;
 	size_t limit;
 	unsigned int folios;
 	struct zcopy_part parts[ZCOPY_BATCH_PARTS];
 	u16 range[ZCOPY_BATCH_VECS];
+	u8 kind[ZCOPY_BATCH_VECS];
 	struct bio_vec vecs[ZCOPY_BATCH_VECS];
 };
 
@@ -76,7 +86,9 @@ static inline size_t zcopy_batch_room(const struct zcopy_batch *batch)
 struct zcopy_part *zcopy_batch_begin(struct zcopy_batch *batch,
 				     struct zcopy_xfer *xfer);
 void zcopy_batch_add(struct zcopy_batch *batch, unsigned int range,
-		     struct folio *folio, size_t offset, size_t len);
+		     enum zcopy_element kind, struct folio *folio,
+		     size_t offset, size_t len);
+struct folio *zcopy_batch_give(struct zcopy_batch *batch);
 void zcopy_batch_release(struct zcopy_batch *batch);
 
 #endif /* ZCOPY_BATCH_H */

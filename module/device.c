@@ -16,6 +16,7 @@
 #include "device.h"
 #include "limits.h"
 #include "queue.h"
+#include "release.h"
 #include "stream.h"
 #include "transfer.h"
 #include "version.h"
@@ -73,6 +74,34 @@ static int do_stats(struct zcopy_context *context, void __user *arg,
 	return put_answer(arg, usize, &stats, sizeof(stats));
 }
 
+static bool is_interrupted(const struct zcopy_completion *completion)
+{
+	return completion->error == -ERESTARTSYS || completion->error == -EINTR;
+}
+
+/* A transfer is over: its completion, of the release if that is wanted. */
+static struct zcopy_completion wait_as_asked(struct zcopy_xfer *xfer)
+{
+	struct zcopy_completion completion;
+	int err = 0;
+
+	zcopy_xfer_leave_socket(xfer);
+	if (xfer->flags & ZCOPY_SYNC)
+		err = zcopy_release_wait(xfer);
+	if (!xfer->result.error)
+		xfer->result.error = err;
+
+	completion = zcopy_release_result(xfer, (xfer->flags & ZCOPY_SYNC) && !err);
+	if (is_interrupted(&completion) && !completion.bytes)
+		zcopy_queue_forget_notice(xfer);
+	else if (is_interrupted(&completion))
+		xfer->result.error = -EINTR;
+	if (xfer->notice)
+		completion.flags |= ZCOPY_C_MORE;
+	zcopy_release_put(xfer, false);
+	return completion;
+}
+
 /* One transfer, here and now. */
 static int run_now(struct zcopy_context *context,
 		   const struct zcopy_transfer *transfer,
@@ -86,10 +115,16 @@ static int run_now(struct zcopy_context *context,
 	if (IS_ERR(xfer))
 		return PTR_ERR(xfer);
 
+	if (xfer->flags & ZCOPY_NOTIFY) {
+		err = zcopy_queue_expect_notice(xfer);
+		if (err) {
+			zcopy_xfer_destroy(xfer);
+			return err;
+		}
+	}
 	zcopy_xfer_run(xfer, ZCOPY_MAY_START | ZCOPY_MAY_READ | ZCOPY_MAY_WAIT,
 		       &slice);
-	*completion = xfer->result;
-	zcopy_xfer_destroy(xfer);
+	*completion = wait_as_asked(xfer);
 
 	add_rchar(current, completion->bytes);
 	add_wchar(current, completion->bytes);
@@ -97,7 +132,7 @@ static int run_now(struct zcopy_context *context,
 	inc_syscw(current);
 
 	/* Interrupted before the first byte: as if it had not been called. */
-	if (completion->error == -ERESTARTSYS || completion->error == -EINTR) {
+	if (is_interrupted(completion)) {
 		if (!completion->bytes)
 			err = completion->error;
 		completion->error = -EINTR;
@@ -163,6 +198,7 @@ static int do_submit(struct zcopy_context *context,
 {
 	struct zcopy_submit submit;
 	ssize_t completed;
+	ktime_t end;
 	int err;
 
 	err = copy_struct_from_user(&submit, sizeof(submit), arg, usize);
@@ -176,6 +212,7 @@ static int do_submit(struct zcopy_context *context,
 	    submit.min_completions > submit.max_completions)
 		return -EINVAL;
 
+	end = ktime_add_safe(ktime_get(), submit.timeout);
 	submit.accepted = submit_all(context, &submit, &submit.error);
 
 	err = 0;
@@ -190,8 +227,12 @@ static int do_submit(struct zcopy_context *context,
 	if (!submit.accepted && !submit.completed) {
 		if (completed < 0)
 			return completed;
+		/* Begun anew, the call waits for what is left of the time. */
+		if (err == -ERESTARTSYS && submit.timeout >= 0 &&
+		    put_user(max(ktime_sub(end, ktime_get()), 0), &arg->timeout))
+			return -EFAULT;
 		if (err == -ERESTARTSYS)
-			return -EINTR;
+			return err;
 	}
 	if (copy_to_user(arg, &submit, sizeof(submit)))
 		return -EFAULT;

@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "context.h"
 #include "device.h"
+#include "release.h"
 #include "stream.h"
 #include "version.h"
 
@@ -20,11 +21,16 @@ static int __init zcopy_init(void)
 	err = zcopy_stream_init();
 	if (err)
 		goto exit_batch;
-	err = zcopy_device_init();
+	err = zcopy_release_init();
 	if (err)
 		goto exit_stream;
+	err = zcopy_device_init();
+	if (err)
+		goto exit_release;
 	return 0;
 
+exit_release:
+	zcopy_release_exit();
 exit_stream:
 	zcopy_stream_exit();
 exit_batch:
@@ -36,6 +42,7 @@ static void __exit zcopy_exit(void)
 {
 	zcopy_device_exit();
 	zcopy_context_exit();
+	zcopy_release_exit();
 	zcopy_stream_exit();
 	zcopy_batch_exit();
 }

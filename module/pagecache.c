@@ -4,14 +4,17 @@
  * of local filesystems that need not ask anybody before a cached page is read.
  */
 #include <linux/backing-dev.h>
+#include <linux/fadvise.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/pagevec.h>
+#include <linux/rcupdate.h>
 #include <linux/shmem_fs.h>
 
 #include "batch.h"
 #include "pagecache.h"
+#include "transfer.h"
 
 static bool is_local(const struct super_block *sb)
 {
@@ -54,13 +57,22 @@ int zcopy_pagecache_check(struct file *file)
 	return 0;
 }
 
+static enum zcopy_element kind_of(const struct zcopy_brought *brought,
+				  const struct folio *folio, unsigned int range)
+{
+	if (brought && brought->range == range &&
+	    folio->index >= brought->first && folio->index < brought->end)
+		return ZCOPY_ELEMENT_BROUGHT;
+	return ZCOPY_ELEMENT_CACHED;
+}
+
 /*
  * Put what @folio, present and up to date, has of [@pos, @end) on @batch. The
  * reference on the folio goes along.
  */
 static size_t add_folio(struct address_space *mapping, struct folio *folio,
-			loff_t pos, loff_t end, struct zcopy_batch *batch,
-			unsigned int range)
+			enum zcopy_element kind, loff_t pos, loff_t end,
+			struct zcopy_batch *batch, unsigned int range)
 {
 	size_t offset = pos - folio_pos(folio);
 	size_t len = min3((size_t)(end - pos), folio_size(folio) - offset,
@@ -69,10 +81,10 @@ static size_t add_folio(struct address_space *mapping, struct folio *folio,
 	/* Programs may write to it through other addresses than the kernel's. */
 	if (mapping_writably_mapped(mapping))
 		flush_dcache_folio(folio);
-	folio_mark_accessed(folio);
-	zcopy_batch_add(batch, range, folio, offset, len);
-	batch->folios++;
-	batch->parts[batch->nr_parts - 1].folios++;
+	/* Only what others use is to be seen on one that is to be dropped. */
+	if (kind != ZCOPY_ELEMENT_BROUGHT)
+		folio_mark_accessed(folio);
+	zcopy_batch_add(batch, range, kind, folio, offset, len);
 	return len;
 }
 
@@ -91,7 +103,7 @@ static size_t add_hole(struct address_space *mapping, loff_t pos, loff_t end,
 	    xa_load(&mapping->i_pages, pos >> PAGE_SHIFT))
 		return 0;
 	folio_get(zero);
-	zcopy_batch_add(batch, range, zero,
+	zcopy_batch_add(batch, range, ZCOPY_ELEMENT_MEMORY, zero,
 			offset_in_folio(zero, 0) + offset_in_page(pos), len);
 	return len;
 }
@@ -112,8 +124,9 @@ static int is_ready(struct folio *folio)
  * as zcopy_pagecache_fill() does.
  */
 static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
-			 loff_t pos, size_t len, bool may_read,
-			 struct zcopy_batch *batch, unsigned int range)
+			 const struct zcopy_brought *brought, loff_t pos,
+			 size_t len, bool may_read, struct zcopy_batch *batch,
+			 unsigned int range)
 {
 	struct address_space *mapping = file->f_mapping;
 	pgoff_t index = pos >> PAGE_SHIFT;
@@ -144,12 +157,13 @@ static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
 		if (pos >= end || !zcopy_batch_room(batch))
 			break;
 
-		if (may_read && folio_test_readahead(folio)) {
+		if (may_read && !brought && folio_test_readahead(folio)) {
 			DEFINE_READAHEAD(ractl, file, ra, mapping, folio->index);
 
 			page_cache_async_ra(&ractl, folio, last - folio->index + 1);
 		}
-		ret = add_folio(mapping, folio, pos, end, batch, range);
+		ret = add_folio(mapping, folio, kind_of(brought, folio, range),
+				pos, end, batch, range);
 		pos += ret;
 		len -= ret;
 		ra->prev_pos = pos;
@@ -170,6 +184,7 @@ static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
  * zcopy_pagecache_fill - put cached folios of a file on a gather list
  * @file:     passed zcopy_pagecache_check()
  * @ra:       the transfer's readahead state for @file
+ * @brought:  what the transfer read and is to drop, or NULL
  * @pos:      first byte
  * @len:      bytes wanted; %ZCOPY_TO_EOF for all there are
  * @may_read: readahead may be started. The call never waits for a page
@@ -180,8 +195,9 @@ static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
  * page is not in memory and up to date; -EIO when its memory is broken.
  */
 ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
-			     loff_t pos, u64 len, bool may_read,
-			     struct zcopy_batch *batch, unsigned int range)
+			     const struct zcopy_brought *brought, loff_t pos,
+			     u64 len, bool may_read, struct zcopy_batch *batch,
+			     unsigned int range)
 {
 	struct inode *inode = file->f_mapping->host;
 	ssize_t filled = 0, ret = 0;
@@ -191,7 +207,7 @@ ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
 
 		if (left <= 0)
 			break;
-		ret = fill_some(file, ra, pos,
+		ret = fill_some(file, ra, brought, pos,
 				min3(len - filled, (u64)left,
 				     (u64)zcopy_batch_room(batch)),
 				may_read, batch, range);
@@ -219,10 +235,26 @@ static int read_shmem(struct inode *inode, pgoff_t index)
 	return err;
 }
 
+/* Of @max pages from @index on, how many in a row are not in memory? */
+static unsigned long count_missing(struct address_space *mapping, pgoff_t index,
+				   unsigned long max)
+{
+	unsigned long nr;
+
+	for (nr = 0; nr < max; nr++) {
+		void *entry = xa_load(&mapping->i_pages, index + nr);
+
+		if (entry && !xa_is_value(entry))
+			break;
+	}
+	return nr;
+}
+
 /**
  * zcopy_pagecache_read - bring the page at an offset into memory and wait
  * @file:    passed zcopy_pagecache_check()
  * @ra:      the transfer's readahead state for @file
+ * @brought: is told what was not in memory before; or NULL
  * @pos:     offset of the byte that is needed
  * @len:     bytes that will be wanted from there on, not 0
  * @exactly: pages to read ahead of those, or -1 for the kernel's heuristic
@@ -232,7 +264,8 @@ static int read_shmem(struct inode *inode, pgoff_t index)
  * or the error that kept it from being read.
  */
 int zcopy_pagecache_read(struct file *file, struct file_ra_state *ra,
-			 loff_t pos, u64 len, long exactly)
+			 struct zcopy_brought *brought, loff_t pos, u64 len,
+			 long exactly)
 {
 	struct address_space *mapping = file->f_mapping;
 	loff_t isize = i_size_read(mapping->host);
@@ -256,10 +289,16 @@ int zcopy_pagecache_read(struct file *file, struct file_ra_state *ra,
 		if (exactly >= 0)
 			pages += exactly;
 		pages = min_t(u64, pages, eof - index + 1);
-		if (exactly >= 0)
+		if (brought)
+			pages = count_missing(mapping, index, pages);
+		if (exactly >= 0 || brought)
 			page_cache_ra_unbounded(&ractl, pages, 0);
 		else
 			page_cache_sync_ra(&ractl, pages);
+		if (brought) {
+			brought->first = index;
+			brought->end = index + pages;
+		}
 		folio = filemap_get_folio(mapping, index);
 	}
 	if (!IS_ERR(folio)) {
@@ -287,4 +326,70 @@ int zcopy_pagecache_read(struct file *file, struct file_ra_state *ra,
 	}
 	filemap_invalidate_unlock_shared(mapping);
 	return err;
+}
+
+/* Has anybody but the transfer that brought a folio in used it? */
+bool zcopy_pagecache_used(const struct folio *folio)
+{
+	return folio_test_referenced(folio) || folio_test_active(folio) ||
+	       folio_test_dirty(folio) || folio_test_writeback(folio);
+}
+
+/* Spares what is dirty, locked, mapped or referenced. */
+static void drop_pages(struct file *file, pgoff_t first, pgoff_t end)
+{
+	if (first < end)
+		generic_fadvise(file, (loff_t)first << PAGE_SHIFT,
+				(loff_t)(end - first) << PAGE_SHIFT,
+				POSIX_FADV_DONTNEED);
+}
+
+static void drop_unused(struct file *file, pgoff_t first, pgoff_t end)
+{
+	pgoff_t run = first;
+
+	while (first < end) {
+		struct folio *folio = filemap_get_folio(file->f_mapping, first);
+		bool spare = IS_ERR(folio);
+		pgoff_t next = first + 1;
+
+		if (!IS_ERR(folio)) {
+			folio_wait_locked(folio);
+			next = folio_next_index(folio);
+			spare = zcopy_pagecache_used(folio);
+			folio_put(folio);
+		}
+		if (spare) {
+			drop_pages(file, run, first);
+			run = next;
+		}
+		first = next;
+	}
+	drop_pages(file, run, first);
+}
+
+/**
+ * zcopy_pagecache_drop - drop what a transfer brought in and nobody else used
+ * @file:  passed zcopy_pagecache_check()
+ * @first: page offset of the first page
+ * @end:   page offset behind the last one
+ *
+ * Context: process; sleeps for the disk.
+ */
+void zcopy_pagecache_drop(struct file *file, pgoff_t first, pgoff_t end)
+{
+	loff_t last = ((loff_t)end << PAGE_SHIFT) - 1;
+
+	if (first >= end)
+		return;
+	drop_unused(file, first, end);
+	if (!filemap_range_has_page(file->f_mapping, (loff_t)first << PAGE_SHIFT,
+				    last))
+		return;
+	/*
+	 * An skb tells that it is gone just before it drops the references of
+	 * its fragments: once more, when it has.
+	 */
+	synchronize_rcu();
+	drop_unused(file, first, end);
 }

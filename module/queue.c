@@ -9,6 +9,7 @@
 #include "context.h"
 #include "limits.h"
 #include "queue.h"
+#include "release.h"
 #include "stream.h"
 #include "transfer.h"
 
@@ -18,22 +19,53 @@ static bool has_room(struct zcopy_context *context)
 	       context->nr_queued + context->nr_unread < zcopy_max_completions();
 }
 
-static bool reserve(struct zcopy_context *context)
+/* A record for one completion to come, or an ERR_PTR. */
+static struct zcopy_record *expect(struct zcopy_context *context)
 {
+	struct zcopy_record *record;
 	bool room;
 
 	spin_lock(&context->lock);
 	room = has_room(context);
 	context->nr_queued += room;
 	spin_unlock(&context->lock);
-	return room;
-}
+	if (!room)
+		return ERR_PTR(-EAGAIN);
 
-static void unreserve(struct zcopy_context *context)
-{
+	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
+	if (record)
+		return record;
 	spin_lock(&context->lock);
 	context->nr_queued--;
 	spin_unlock(&context->lock);
+	return ERR_PTR(-ENOMEM);
+}
+
+/* It does not come after all. */
+static void forget(struct zcopy_context *context, struct zcopy_record *record)
+{
+	kfree(record);
+	spin_lock(&context->lock);
+	context->nr_queued--;
+	spin_unlock(&context->lock);
+}
+
+/* Prepare for the completion at the release. Return: 0, -EAGAIN or -ENOMEM. */
+int zcopy_queue_expect_notice(struct zcopy_xfer *xfer)
+{
+	struct zcopy_record *record = expect(xfer->context);
+
+	if (IS_ERR(record))
+		return PTR_ERR(record);
+	xfer->notice = record;
+	return 0;
+}
+
+void zcopy_queue_forget_notice(struct zcopy_xfer *xfer)
+{
+	if (xfer->notice)
+		forget(xfer->context, xfer->notice);
+	xfer->notice = NULL;
 }
 
 /**
@@ -53,19 +85,20 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 {
 	struct zcopy_record *record;
 	struct zcopy_xfer *xfer;
-	int err = -EAGAIN;
+	int err;
 
-	if (!reserve(context))
-		return ERR_PTR(err);
-
-	err = -ENOMEM;
-	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
-	if (!record)
-		goto unreserve;
+	record = expect(context);
+	if (IS_ERR(record))
+		return record;
 	xfer = zcopy_xfer_create(context, transfer);
 	if (IS_ERR(xfer)) {
 		err = PTR_ERR(xfer);
-		goto free_record;
+		goto forget_record;
+	}
+	if (xfer->flags & ZCOPY_NOTIFY) {
+		err = zcopy_queue_expect_notice(xfer);
+		if (err)
+			goto destroy_xfer;
 	}
 	record->xfer = xfer;
 	record->cmd = cmd;
@@ -74,34 +107,22 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 
 	err = zcopy_stream_enqueue(context, xfer, ready);
 	if (err)
-		goto destroy_xfer;
+		goto forget_notice;
 	return record;
 
+forget_notice:
+	zcopy_queue_forget_notice(xfer);
 destroy_xfer:
 	zcopy_xfer_destroy(xfer);
-free_record:
-	kfree(record);
-unreserve:
-	unreserve(context);
+forget_record:
+	forget(context, record);
 	return ERR_PTR(err);
 }
 
-/**
- * zcopy_queue_complete - a transfer ended: tell the program
- * @xfer: its result is final, and it is off its stream's queue; is destroyed
- *
- * Files, socket and pages are given back first: whoever sees the completion
- * finds them gone.
- */
-void zcopy_queue_complete(struct zcopy_xfer *xfer)
+/* Give a completion, which is in its record, to the program. */
+static void deliver(struct zcopy_context *context, struct zcopy_record *record)
 {
-	struct zcopy_context *context = xfer->context;
-	struct zcopy_record *record = xfer->record;
 	bool issued = false, closing;
-
-	record->completion = xfer->result;
-
-	zcopy_xfer_destroy(xfer);
 
 	spin_lock(&context->lock);
 	closing = context->closing;
@@ -121,6 +142,62 @@ void zcopy_queue_complete(struct zcopy_xfer *xfer)
 		kfree(record);
 	if (wq_has_sleeper(&context->wait))
 		wake_up_interruptible_poll(&context->wait, EPOLLIN | EPOLLOUT);
+}
+
+/**
+ * zcopy_queue_complete - a transfer is over: tell the program, if it is time
+ * @xfer: its result is final, and it is off its stream's queue; it is destroyed
+ *        when the network lets go of it
+ */
+void zcopy_queue_complete(struct zcopy_xfer *xfer)
+{
+	struct zcopy_context *context = xfer->context;
+	struct zcopy_record *record = xfer->record;
+
+	zcopy_xfer_leave_socket(xfer);
+	if (xfer->flags & ZCOPY_SYNC) {
+		spin_lock(&context->lock);
+		record->parked = xfer;
+		spin_unlock(&context->lock);
+	} else if (zcopy_release_wanted(xfer)) {
+		record->completion = zcopy_release_result(xfer, false);
+		if (xfer->notice)
+			record->completion.flags |= ZCOPY_C_MORE;
+		spin_lock(&context->lock);
+		xfer->record = NULL;
+		spin_unlock(&context->lock);
+		deliver(context, record);
+	}
+	zcopy_release_put(xfer, false);
+}
+
+/**
+ * zcopy_queue_released - the network let go of a transfer
+ * @xfer: over; is destroyed
+ *
+ * Files, leases and pages are given back first: whoever sees the completion
+ * finds them gone.
+ */
+void zcopy_queue_released(struct zcopy_xfer *xfer)
+{
+	struct zcopy_context *context = xfer->context;
+	struct zcopy_record *record = xfer->notice;
+	struct zcopy_completion result;
+
+	result = zcopy_release_result(xfer, true);
+	if (!record) {
+		spin_lock(&context->lock);
+		record = xfer->record;
+		xfer->record = NULL;
+		if (record)
+			record->parked = NULL;
+		spin_unlock(&context->lock);
+	}
+	zcopy_xfer_destroy(xfer);
+	if (record) {
+		record->completion = result;
+		deliver(context, record);
+	}
 }
 
 static bool has_completions(struct zcopy_context *context, unsigned int min)
@@ -255,15 +332,49 @@ unsigned int zcopy_queue_cancel(struct zcopy_context *context,
 	return nr;
 }
 
-/* End the transfer of one record early, if it has not ended. */
+/*
+ * End the transfer of one record early, if it has not ended; if it waits for
+ * its release, it does so untold from now on.
+ */
 void zcopy_queue_cancel_record(struct zcopy_context *context,
 			       struct zcopy_record *record)
 {
+	struct zcopy_xfer *parked;
 	LIST_HEAD(cancelled);
 
 	spin_lock(&context->lock);
 	if (record->xfer)
 		zcopy_stream_cancel(context, record->xfer, &cancelled);
+	parked = record->parked;
+	if (parked) {
+		record->parked = NULL;
+		record->completion = zcopy_release_result(parked, false);
+		parked->record = NULL;
+	}
+	spin_unlock(&context->lock);
+	zcopy_queue_end_cancelled(&cancelled);
+	if (parked)
+		deliver(context, record);
+}
+
+/**
+ * zcopy_queue_expire - the time of a broken lease is over: end its transfer
+ * @context: whose it is
+ * @place:   where the transfer is, or NULL; under zcopy_context.lock
+ */
+void zcopy_queue_expire(struct zcopy_context *context, struct zcopy_xfer **place)
+{
+	struct zcopy_xfer *xfer;
+	LIST_HEAD(cancelled);
+
+	spin_lock(&context->lock);
+	xfer = *place;
+	if (xfer) {
+		WRITE_ONCE(xfer->expired, true);
+		/* If it is in a queue; its own thread looks for itself. */
+		if (xfer->record && xfer->record->xfer == xfer)
+			zcopy_stream_cancel(context, xfer, &cancelled);
+	}
 	spin_unlock(&context->lock);
 	zcopy_queue_end_cancelled(&cancelled);
 }

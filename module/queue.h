@@ -17,6 +17,8 @@ struct zcopy_xfer;
  * @completion: set when the transfer ended
  * @xfer:       the transfer while it is in its stream's queue, under
  *              zcopy_context.lock
+ * @parked:     the transfer while it waits for its release, and this is to
+ *              tell; under zcopy_context.lock
  * @cmd:        the io_uring request that waits for it, or NULL
  * @answer:     io_uring only: user address of the completion
  * @ended:      io_uring only: @completion is set, under zcopy_context.lock
@@ -30,6 +32,7 @@ struct zcopy_record {
 	struct list_head link;
 	struct zcopy_completion completion;
 	struct zcopy_xfer *xfer;
+	struct zcopy_xfer *parked;
 	struct io_uring_cmd *cmd;
 	u64 answer;
 	bool ended;
@@ -41,7 +44,11 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 				     const struct zcopy_transfer *transfer,
 				     struct io_uring_cmd *cmd,
 				     struct list_head *ready);
+int zcopy_queue_expect_notice(struct zcopy_xfer *xfer);
+void zcopy_queue_forget_notice(struct zcopy_xfer *xfer);
 void zcopy_queue_complete(struct zcopy_xfer *xfer);
+void zcopy_queue_released(struct zcopy_xfer *xfer);
+void zcopy_queue_expire(struct zcopy_context *context, struct zcopy_xfer **place);
 int zcopy_queue_wait(struct zcopy_context *context, unsigned int min,
 		     ktime_t timeout);
 ssize_t zcopy_queue_deliver(struct zcopy_context *context,

@@ -9,6 +9,7 @@
 
 #include "batch.h"
 #include "context.h"
+#include "release.h"
 #include "sink.h"
 #include "source.h"
 #include "trace.h"
@@ -65,15 +66,17 @@ static void advance_all(const struct zcopy_batch *batch, size_t sent, bool more,
 		unsigned int first = i;
 		size_t bytes = 0, n;
 
-		for (; i < part->end; i++)
+		for (; i < part->end; i++) {
 			bytes += batch->vecs[i].bv_len;
+			if (batch->kind[i] != ZCOPY_ELEMENT_MEMORY)
+				xfer->counts.folios++;
+		}
 		n = min(bytes, sent);
 		advance(part, batch, first, n, n == bytes);
 		trace_zcopy_batch(xfer, part->end - first, bytes, more, n);
 
 		xfer->corked = more;
 		xfer->tail = xfer->tail && more;
-		xfer->counts.folios += part->folios;
 		if (copied && n) {
 			xfer->counts.bytes_copied += n;
 			xfer->result.flags |= ZCOPY_C_COPIED;
@@ -92,12 +95,22 @@ static void fail(struct zcopy_xfer *xfer, int err, u32 side)
 	case -ERESTARTSYS:
 	case -EBUSY:
 	case -ECANCELED:
+	case -ESTALE:
 	case -ENOMEM:
 	case -ENOBUFS:
 		side = 0;	/* nobody's fault */
 	}
 	xfer->result.error = err;
 	xfer->result.flags |= side;
+}
+
+/*
+ * May the socket put the thread to sleep? Not if it is to be told of a broken
+ * lease meanwhile: then wait_for_room() does.
+ */
+static bool may_block(const struct zcopy_xfer *xfer, unsigned int may)
+{
+	return (may & ZCOPY_MAY_WAIT) && !(xfer->flags & ZCOPY_LEASE);
 }
 
 /*
@@ -111,10 +124,11 @@ static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	const struct zcopy_part *last = &batch->parts[batch->nr_parts - 1];
 	bool more = last->next < last->xfer->nr || last->xfer->behind ||
 		    (last->xfer->flags & ZCOPY_MORE);
-	bool wait = (may & ZCOPY_MAY_WAIT) && !*probe;
+	bool wait = may_block(xfer, may) && !*probe;
+	bool copied;
 	ssize_t sent;
 
-	sent = zcopy_sink_send(xfer->socket, batch, more, wait);
+	sent = zcopy_sink_send(xfer->socket, batch, more, wait, &copied);
 	xfer->counts.batches++;
 	/* Some protocols call a lack of memory so. */
 	if (sent == -ENOBUFS)
@@ -122,7 +136,7 @@ static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	if (sent <= 0)
 		return sent ?: -EIO;
 
-	advance_all(batch, sent, more, zcopy_sink_copies(xfer->socket));
+	advance_all(batch, sent, more, copied);
 	*probe = sent < batch->bytes;
 	*slice -= min_t(size_t, *slice, sent);
 	return 0;
@@ -135,8 +149,10 @@ static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 static void fill_behind(struct zcopy_xfer *xfer, bool may_read,
 			struct zcopy_batch *batch)
 {
+	/* A release that is waited for is not put off by what comes behind. */
 	while (batch->parts[batch->nr_parts - 1].next == xfer->nr &&
-	       batch->nr_parts < ZCOPY_BATCH_PARTS) {
+	       batch->nr_parts < ZCOPY_BATCH_PARTS &&
+	       !zcopy_release_wanted(xfer)) {
 		xfer = xfer->behind;
 		if (!xfer || READ_ONCE(xfer->cancelled) ||
 		    !zcopy_batch_room(batch))
@@ -170,6 +186,7 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 		zcopy_account_hold(account, batch->folios);
 		*disk = false;
 		err = send_batch(xfer, batch, may, probe, slice);
+		/* But for those that the network keeps. */
 		zcopy_account_hold(account, -(long)batch->folios);
 	} else {
 		*disk = true;
@@ -215,14 +232,22 @@ static void finish(struct zcopy_xfer *xfer)
 	trace_zcopy_end(xfer);
 }
 
+/* Why a transfer ends that somebody asked to. */
+static int stopped(struct zcopy_xfer *xfer)
+{
+	if (READ_ONCE(xfer->expired))
+		return -ESTALE;
+	xfer->result.flags |= ZCOPY_C_CANCELLED;
+	return -ECANCELED;
+}
+
 /**
  * zcopy_xfer_cancel - end a transfer that was never run
  * @xfer: in no queue
  */
 void zcopy_xfer_cancel(struct zcopy_xfer *xfer)
 {
-	xfer->result.flags |= ZCOPY_C_CANCELLED;
-	fail(xfer, -ECANCELED, 0);
+	fail(xfer, stopped(xfer), 0);
 	finish(xfer);
 }
 
@@ -248,10 +273,8 @@ bool zcopy_xfer_read(struct zcopy_xfer *xfer)
 /* Has somebody asked the transfer to end? */
 static int interrupted(struct zcopy_xfer *xfer, unsigned int may)
 {
-	if (READ_ONCE(xfer->cancelled)) {
-		xfer->result.flags |= ZCOPY_C_CANCELLED;
-		return -ECANCELED;
-	}
+	if (READ_ONCE(xfer->expired) || READ_ONCE(xfer->cancelled))
+		return stopped(xfer);
 	/* Signals are for who waits; who queued a transfer does not. */
 	if ((may & ZCOPY_MAY_WAIT) && signal_pending(current))
 		return -ERESTARTSYS;
@@ -277,6 +300,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 {
 	bool probe = false, disk = false;
 	enum zcopy_run why = ZCOPY_RUN_DONE;
+	long patience = zcopy_sink_patience(xfer->socket);
 	struct zcopy_batch *batch = NULL;
 	int err = 0;
 
@@ -313,6 +337,10 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			trace_zcopy_wait(xfer, false);
 			why = ZCOPY_RUN_SPACE;
 			break;
+		} else if (err == -EAGAIN && !may_block(xfer, may)) {
+			err = zcopy_sink_wait(xfer->socket, &patience);
+		} else if (!err) {
+			patience = zcopy_sink_patience(xfer->socket);
 		}
 		cond_resched();
 	}

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The splice sink: a gather list becomes page references on the socket's skbs.
- * The stack takes references of its own, and marks the fragments as shared, so
- * that nobody downstream writes to them.
+ * Where gather lists go: which sockets are served, and by which of two sinks.
+ * The splice sink has the stack take page references of its own. The tracked
+ * sink (flight.c) keeps those of the gather list until the network lets go.
+ * Both mark the fragments as shared, so that nobody downstream writes to them.
  */
 #include <linux/net.h>
 #include <linux/netdevice.h>
+#include <linux/poll.h>
 #include <linux/socket.h>
 #include <linux/uio.h>
 #include <net/dst.h>
@@ -14,6 +16,8 @@
 #include <net/tcp.h>
 
 #include "batch.h"
+#include "flight.h"
+#include "release.h"
 #include "sink.h"
 
 static bool is_inet(const struct sock *sk)
@@ -65,27 +69,145 @@ int zcopy_sink_check(struct socket *socket)
 	return 0;
 }
 
+/* The card that a socket's packets go to, as far as it is known. */
+struct route {
+	bool gathers;	/* it gathers and checksums, so nothing is copied */
+	bool returns;	/* it hands them to a receiver on this machine */
+};
+
+static struct route route_of(struct sock *sk)
+{
+	netdev_features_t checksum = NETIF_F_HW_CSUM;
+	struct route route = {};
+	struct dst_entry *dst;
+
+	rcu_read_lock();
+	dst = rcu_dereference(sk->sk_dst_cache);
+	/* A transformation such as IPsec copies what it may not write to. */
+	if (dst && !dst_xfrm(dst)) {
+		netdev_features_t features = READ_ONCE(dst->dev->features);
+
+		checksum |= dst->ops->family == AF_INET6 ? NETIF_F_IPV6_CSUM :
+							   NETIF_F_IP_CSUM;
+		route.gathers = (features & NETIF_F_SG) && (features & checksum);
+		route.returns = READ_ONCE(dst->dev->flags) & IFF_LOOPBACK;
+	}
+	rcu_read_unlock();
+	return route;
+}
+
+/*
+ * Gather lists from so many bytes on go to the tracked sink: below that a
+ * flight costs more than the references that the fragments then do not need.
+ */
+#define TRACK_FROM	SZ_32K
+
+enum way {
+	WAY_SPLICE,	/* the fragments have references of their own */
+	WAY_TRACK,	/* a flight has them; TCP only */
+	WAY_COPY,	/* the socket copies, and a flight ends at once */
+};
+
+/*
+ * The one place that chooses between the sinks. Who waits for the release gets
+ * it: of the bytes, or where nobody could tell, of a copy. Others get what is
+ * least work; where packets come back, tracking would have the kernel copy.
+ */
+static enum way choose(const struct socket *socket,
+		       const struct zcopy_batch *batch,
+		       const struct route *route)
+{
+	const struct zcopy_part *last = &batch->parts[batch->nr_parts - 1];
+	bool can_track = sk_is_tcp(socket->sk) &&
+			 test_bit(SOCK_SUPPORT_ZC, &socket->flags);
+
+	/* Nothing follows one that waits for its release. */
+	if (zcopy_release_wanted(last->xfer))
+		return can_track ? WAY_TRACK : WAY_COPY;
+	if (can_track && batch->bytes >= TRACK_FROM && route->gathers &&
+	    !route->returns && !zcopy_flight_known_to_copy(socket))
+		return WAY_TRACK;
+	return WAY_SPLICE;
+}
+
+static ssize_t splice(struct socket *socket, struct zcopy_batch *batch,
+		      unsigned int flags)
+{
+	struct msghdr msg = { .msg_flags = flags | MSG_SPLICE_PAGES };
+
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, batch->vecs, batch->nr,
+		      batch->bytes);
+	return sock_sendmsg(socket, &msg);
+}
+
 /**
  * zcopy_sink_send - hand a gather list to a socket
  * @socket: passed zcopy_sink_check()
- * @batch:  not empty; keeps its own references
+ * @batch:  not empty; the network may get references from it
  * @more:   more follows: hold back a last partial packet
  * @wait:   sleep for room, if the socket is a blocking one
+ * @copied: set to whether the kernel is known to copy what it takes. MPTCP and
+ *          vsock take no page references on the kernels served. TCP does
+ *          always, but the skbs are merged where the card cannot gather
  *
  * Return: bytes accepted, at least 1, or the socket's error.
  */
 ssize_t zcopy_sink_send(struct socket *socket, struct zcopy_batch *batch,
-			bool more, bool wait)
+			bool more, bool wait, bool *copied)
 {
-	struct msghdr msg = { .msg_flags = MSG_SPLICE_PAGES | MSG_NOSIGNAL };
+	struct sock *sk = socket->sk;
+	unsigned int flags = MSG_NOSIGNAL;
+	struct route route = {};
+	enum way way;
 
 	if (more)
-		msg.msg_flags |= MSG_MORE;
+		flags |= MSG_MORE;
 	if (!wait || (READ_ONCE(socket->file->f_flags) & O_NONBLOCK))
-		msg.msg_flags |= MSG_DONTWAIT;
-	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, batch->vecs, batch->nr,
-		      batch->bytes);
-	return sock_sendmsg(socket, &msg);
+		flags |= MSG_DONTWAIT;
+	if (sk_is_tcp(sk))
+		route = route_of(sk);
+	way = choose(socket, batch, &route);
+	*copied = way == WAY_COPY ||
+		  (sk->sk_family != AF_UNIX && !route.gathers);
+	if (way == WAY_SPLICE)
+		return splice(socket, batch, flags);
+	return zcopy_flight_send(socket, batch, flags, way == WAY_COPY, *copied);
+}
+
+/* For how long a blocking socket waits for room, in jiffies; else 0. */
+long zcopy_sink_patience(const struct socket *socket)
+{
+	if (READ_ONCE(socket->file->f_flags) & O_NONBLOCK)
+		return 0;
+	return READ_ONCE(socket->sk->sk_sndtimeo);
+}
+
+/**
+ * zcopy_sink_wait - sleep until there may be room in a socket
+ * @socket:   passed zcopy_sink_check()
+ * @patience: jiffies left, of zcopy_sink_patience()
+ *
+ * Comes back for a signal too, and now and then, for the caller to look
+ * whether it is to go on.
+ *
+ * Return: 0, or -EAGAIN when no patience is left.
+ */
+int zcopy_sink_wait(struct socket *socket, long *patience)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	long slice = min_t(long, *patience, HZ / 2);
+
+	if (!*patience)
+		return -EAGAIN;
+	add_wait_queue(sk_sleep(socket->sk), &wait);
+	if (!(vfs_poll(socket->file, NULL) & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
+		long left = wait_woken(&wait, TASK_INTERRUPTIBLE, slice);
+
+		if (*patience != MAX_SCHEDULE_TIMEOUT)
+			*patience -= slice - left;
+	}
+	remove_wait_queue(sk_sleep(socket->sk), &wait);
+	return 0;
 }
 
 /**
@@ -109,41 +231,6 @@ size_t zcopy_sink_room(struct socket *socket)
 		return 0;
 	return min_t(size_t, sk_stream_wspace(sk) + GSO_LEGACY_MAX_SIZE,
 		     ZCOPY_BATCH_BYTES);
-}
-
-/* Can the card the socket sends through gather and checksum? */
-static bool route_gathers(struct sock *sk)
-{
-	netdev_features_t checksum = NETIF_F_HW_CSUM;
-	netdev_features_t features = 0;
-	struct dst_entry *dst;
-
-	rcu_read_lock();
-	dst = rcu_dereference(sk->sk_dst_cache);
-	/* A transformation such as IPsec copies what it may not write to. */
-	if (dst && !dst_xfrm(dst)) {
-		checksum |= dst->ops->family == AF_INET6 ? NETIF_F_IPV6_CSUM :
-							   NETIF_F_IP_CSUM;
-		features = READ_ONCE(dst->dev)->features;
-	}
-	rcu_read_unlock();
-	return (features & NETIF_F_SG) && (features & checksum);
-}
-
-/**
- * zcopy_sink_copies - does the kernel copy what this socket is given?
- * @socket: passed zcopy_sink_check(), and was just sent to
- *
- * MPTCP and vsock take no page references on the kernels served. TCP does
- * always, but the skbs are merged behind it where the card cannot gather.
- */
-bool zcopy_sink_copies(struct socket *socket)
-{
-	struct sock *sk = socket->sk;
-
-	if (sk->sk_family == AF_UNIX)
-		return false;
-	return !sk_is_tcp(sk) || !route_gathers(sk);
 }
 
 /* Set free what was held back for bytes that do not come after all. */

@@ -9,9 +9,10 @@ struct zcopy_batch;
 
 int zcopy_sink_check(struct socket *socket);
 ssize_t zcopy_sink_send(struct socket *socket, struct zcopy_batch *batch,
-			bool more, bool wait);
+			bool more, bool wait, bool *copied);
+long zcopy_sink_patience(const struct socket *socket);
+int zcopy_sink_wait(struct socket *socket, long *patience);
 size_t zcopy_sink_room(struct socket *socket);
-bool zcopy_sink_copies(struct socket *socket);
 void zcopy_sink_push(struct socket *socket);
 
 #endif /* ZCOPY_SINK_H */

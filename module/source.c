@@ -32,7 +32,7 @@ static ssize_t fill_memory(const struct zcopy_range *range, u64 pos, u64 len,
 	size_t n = min_t(u64, len, zcopy_batch_room(batch));
 
 	folio_get(folio);
-	zcopy_batch_add(batch, index, folio, pos, n);
+	zcopy_batch_add(batch, index, ZCOPY_ELEMENT_MEMORY, folio, pos, n);
 	return n;
 }
 
@@ -59,8 +59,13 @@ static bool is_empty(const struct zcopy_range *range, u64 pos, u64 len)
 int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 		      struct zcopy_batch *batch)
 {
-	struct zcopy_part *part = zcopy_batch_begin(batch, xfer);
+	const struct zcopy_brought *brought = NULL;
+	struct zcopy_part *part;
 	unsigned int i;
+
+	part = zcopy_batch_begin(batch, xfer);
+	if (xfer->flags & ZCOPY_NOCACHE)
+		brought = &xfer->brought;
 
 	for (i = xfer->next; i < xfer->nr; i++) {
 		const struct zcopy_range *range = &xfer->ranges[i];
@@ -75,8 +80,9 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 				return 0;
 			if (range->file)
 				n = zcopy_pagecache_fill(range->file,
-							 range_ra(xfer, i), pos,
-							 len, may_read, batch, i);
+							 range_ra(xfer, i), brought,
+							 pos, len, may_read,
+							 batch, i);
 			else
 				n = fill_memory(range, pos, len, batch, i);
 			if (n < 0)
@@ -92,6 +98,16 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 	return 0;
 }
 
+/* Drop what the transfer brought into memory last and has not sent. */
+void zcopy_source_forget(struct zcopy_xfer *xfer)
+{
+	const struct zcopy_brought *brought = &xfer->brought;
+
+	if (brought->end > brought->first)
+		zcopy_pagecache_drop(xfer->ranges[brought->range].file,
+				     brought->first, brought->end);
+}
+
 /**
  * zcopy_source_read - read what kept zcopy_source_fill() from going on
  * @xfer: its next byte is the one to be read
@@ -103,8 +119,16 @@ int zcopy_source_read(struct zcopy_xfer *xfer)
 {
 	const struct zcopy_range *range = &xfer->ranges[xfer->next];
 	bool exact = xfer->flags & ZCOPY_USER_READAHEAD;
+	struct zcopy_brought *brought = NULL;
 
+	if (xfer->flags & ZCOPY_NOCACHE) {
+		brought = &xfer->brought;
+		if (brought->range != xfer->next) {
+			zcopy_source_forget(xfer);
+			*brought = (struct zcopy_brought) { xfer->next };
+		}
+	}
 	return zcopy_pagecache_read(range->file, range_ra(xfer, xfer->next),
-				    range->pos, range->len,
+				    brought, range->pos, range->len,
 				    exact ? (long)xfer->readahead : -1);
 }

@@ -10,5 +10,6 @@ struct zcopy_xfer;
 int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 		      struct zcopy_batch *batch);
 int zcopy_source_read(struct zcopy_xfer *xfer);
+void zcopy_source_forget(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_SOURCE_H */

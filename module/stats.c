@@ -46,6 +46,15 @@ void zcopy_account_end(struct zcopy_account *account,
 	this_cpu_dec(module_counts.active);
 }
 
+/* The network had to copy bytes. Any context but hard interrupt. */
+void zcopy_account_copied(struct zcopy_account *account, u64 bytes)
+{
+	spin_lock_bh(&account->lock);
+	account->counts.bytes_copied += bytes;
+	spin_unlock_bh(&account->lock);
+	this_cpu_add(module_counts.counts.bytes_copied, bytes);
+}
+
 /* Gather lists of the context took (or with a minus sign, dropped) folios. */
 void zcopy_account_hold(struct zcopy_account *account, long folios)
 {

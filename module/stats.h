@@ -45,6 +45,7 @@ void zcopy_account_init(struct zcopy_account *account);
 void zcopy_account_begin(struct zcopy_account *account);
 void zcopy_account_end(struct zcopy_account *account,
 		       const union zcopy_counts *counts);
+void zcopy_account_copied(struct zcopy_account *account, u64 bytes);
 void zcopy_account_hold(struct zcopy_account *account, long folios);
 void zcopy_account_read(struct zcopy_account *account,
 			struct zcopy_stats *stats);

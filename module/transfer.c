@@ -14,15 +14,19 @@
 #include <net/sock.h>
 
 #include "context.h"
+#include "lease.h"
 #include "limits.h"
 #include "pagecache.h"
 #include "sink.h"
+#include "source.h"
 #include "trace.h"
 #include "transfer.h"
 
 static int check_transfer(const struct zcopy_transfer *transfer)
 {
-	if (transfer->flags & ~ZCOPY_FLAGS_KNOWN)
+	if (transfer->flags & ~ZCOPY_FLAGS_SERVED)
+		return -EINVAL;
+	if ((transfer->flags & ZCOPY_SYNC) && (transfer->flags & ZCOPY_NOTIFY))
 		return -EINVAL;
 	if (transfer->reserved[0] || transfer->reserved[1])
 		return -EINVAL;
@@ -30,8 +34,6 @@ static int check_transfer(const struct zcopy_transfer *transfer)
 		return -EINVAL;
 	if (!transfer->nr_segments)
 		return -EINVAL;
-	if (transfer->flags & ~ZCOPY_FLAGS_SERVED)
-		return -EOPNOTSUPP;
 	if (transfer->nr_segments > zcopy_max_segments())
 		return -EMSGSIZE;
 	return 0;
@@ -132,9 +134,12 @@ static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segmen
 	err = zcopy_pagecache_check(file);
 	if (err)
 		return err;
-	return rw_verify_area(READ, file, &pos,
-			      min3(range->len, (u64)(LLONG_MAX - pos),
-				   (u64)MAX_RW_COUNT));
+	err = rw_verify_area(READ, file, &pos,
+			     min3(range->len, (u64)(LLONG_MAX - pos),
+				  (u64)MAX_RW_COUNT));
+	if (!err && (xfer->flags & ZCOPY_LEASE))
+		err = zcopy_lease_take(xfer, file);
+	return err;
 }
 
 /* @memory_left: what the vector's memory segments may still have, in bytes. */
@@ -182,6 +187,7 @@ static struct zcopy_xfer *create(struct zcopy_context *context,
 	if (!xfer)
 		return ERR_PTR(-ENOMEM);
 	xfer->context = context;
+	atomic_set(&xfer->uses, 1);
 	xfer->flags = transfer->flags;
 	xfer->readahead = transfer->readahead;
 	xfer->result.user_data = transfer->user_data;
@@ -238,12 +244,26 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 	return xfer;
 }
 
+/* The transfer is over: what is left of it needs no socket. May sleep. */
+void zcopy_xfer_leave_socket(struct zcopy_xfer *xfer)
+{
+	if (xfer->socket)
+		sockfd_put(xfer->socket);
+	xfer->socket = NULL;
+}
+
 /* Enters what the transfer counted and drops every reference. May sleep. */
 void zcopy_xfer_destroy(struct zcopy_xfer *xfer)
 {
+	bool lapsed = false;
 	unsigned int i;
 
 	might_sleep();
+	zcopy_xfer_leave_socket(xfer);
+	/* Of one that was refused. */
+	zcopy_lease_drop(xfer, &lapsed);
+	if (xfer->flags & ZCOPY_NOCACHE)
+		zcopy_source_forget(xfer);
 	for (i = 0; i < xfer->nr; i++) {
 		struct zcopy_range *range = &xfer->ranges[i];
 
@@ -252,8 +272,6 @@ void zcopy_xfer_destroy(struct zcopy_xfer *xfer)
 		else
 			put_page(range->page);
 	}
-	if (xfer->socket)
-		sockfd_put(xfer->socket);
 	if (xfer->cred)
 		put_cred(xfer->cred);
 	mem_cgroup_put(xfer->memcg);

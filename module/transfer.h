@@ -12,12 +12,13 @@ struct cred;
 struct mem_cgroup;
 struct socket;
 struct zcopy_context;
+struct zcopy_lease;
 struct zcopy_record;
 
-/* The transfer flags this module serves, and those it knows. */
-#define ZCOPY_FLAGS_SERVED	(ZCOPY_NODISKIO | ZCOPY_USER_READAHEAD | ZCOPY_MORE)
-#define ZCOPY_FLAGS_KNOWN	(ZCOPY_FLAGS_SERVED | ZCOPY_NOCACHE | ZCOPY_SYNC | \
-				 ZCOPY_NOTIFY | ZCOPY_LEASE)
+/* The transfer flags this module serves. */
+#define ZCOPY_FLAGS_SERVED	(ZCOPY_NODISKIO | ZCOPY_NOCACHE | ZCOPY_SYNC | \
+				 ZCOPY_NOTIFY | ZCOPY_USER_READAHEAD | \
+				 ZCOPY_LEASE | ZCOPY_MORE)
 
 /* zcopy_range.len of a file range that ends where the file ends. */
 #define ZCOPY_TO_EOF		U64_MAX
@@ -39,9 +40,23 @@ struct zcopy_range {
 };
 
 /**
+ * struct zcopy_brought - pages of a file that were read from the disk
+ * @range: whose file it is
+ * @first: page offset of the first one
+ * @end:   page offset behind the last one
+ */
+struct zcopy_brought {
+	unsigned int range;
+	pgoff_t first;
+	pgoff_t end;
+};
+
+/**
  * struct zcopy_xfer - a transfer in the kernel
  * @context:   its books; outlives the transfer
- * @socket:    where it goes; the transfer owns a reference on its file
+ * @socket:    where it goes; the transfer owns a reference on its file until
+ *             it is over, and NULL then
+ * @uses:      see release.c
  * @flags:     ZCOPY_* transfer flags
  * @readahead: pages
  * @result:    the completion, growing as the transfer goes
@@ -52,6 +67,8 @@ struct zcopy_range {
  * @begun:     its stream's runner has it; nobody else may end it, under
  *             zcopy_context.lock
  * @cancelled: it is to end; set by anybody, read by who runs it
+ * @expired:   ditto, since the time of a broken lease ran out
+ * @copied:    the network had to copy; set by anybody
  * @ra_range:  the range @ra is about, or @nr
  * @ra:        readahead state; the file's own is left to its readers
  * @next:      first range with bytes left
@@ -60,7 +77,12 @@ struct zcopy_range {
  *             NULL: its bytes may share this one's gather list, and they push
  *             what is held back
  * @link:      place in its stream's queue, under zcopy_context.lock
- * @record:    where the completion goes; queued transfers only
+ * @record:    where the completion goes, or the first one of two; queued
+ *             transfers only, and NULL from then on; under zcopy_context.lock
+ *             once the transfer is over
+ * @notice:    where the second completion goes, %ZCOPY_NOTIFY only
+ * @leases:    %ZCOPY_LEASE only: on its files
+ * @brought:   %ZCOPY_NOCACHE only: the pages it brought in last, of a range
  * @cred:      the submitter's, for who runs it later; queued transfers only
  * @memcg:     ditto: who pays for what is read from the disk
  * @ranges:    what is left to send
@@ -71,6 +93,7 @@ struct zcopy_range {
 struct zcopy_xfer {
 	struct zcopy_context *context;
 	struct socket *socket;
+	atomic_t uses;
 	u32 flags;
 	u32 readahead;
 	struct zcopy_completion result;
@@ -80,6 +103,8 @@ struct zcopy_xfer {
 	bool cold;
 	bool begun;
 	bool cancelled;
+	bool expired;
+	bool copied;
 	unsigned int ra_range;
 	struct file_ra_state ra;
 	unsigned int next;
@@ -87,6 +112,9 @@ struct zcopy_xfer {
 	struct zcopy_xfer *behind;
 	struct list_head link;
 	struct zcopy_record *record;
+	struct zcopy_record *notice;
+	struct zcopy_lease *leases;
+	struct zcopy_brought brought;
 	const struct cred *cred;
 	struct mem_cgroup *memcg;
 	struct zcopy_range ranges[] __counted_by(nr);
@@ -95,6 +123,7 @@ struct zcopy_xfer {
 /* transfer.c */
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 				     const struct zcopy_transfer *transfer);
+void zcopy_xfer_leave_socket(struct zcopy_xfer *xfer);
 void zcopy_xfer_destroy(struct zcopy_xfer *xfer);
 void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer);
 

@@ -49,21 +49,31 @@ struct zcopy_segment {
  *	Never read the disk: a page that is not cached and up to date ends the
  *	transfer with -EBUSY and the bytes that went.
  * %ZCOPY_NOCACHE
- *	Reserved: drop what the transfer brought into the page cache.
+ *	Drop from the page cache what this transfer brought in, once it is
+ *	released. Pages that were cached before, and those that somebody else
+ *	uses, maps or has written to meanwhile, stay.
  * %ZCOPY_SYNC
- *	Reserved: complete when the network no longer references the pages.
+ *	Complete at the release: when the network no longer references any page
+ *	of the transfer, so that the files may be changed. Not with
+ *	%ZCOPY_NOTIFY.
  * %ZCOPY_NOTIFY
- *	Reserved: two completions, sent and released.
+ *	Two completions: one when all is sent, with %ZCOPY_C_MORE, and one at
+ *	the release. The first one comes the way the transfer was submitted,
+ *	the second one always by read(2) or %ZCOPY_IOC_SUBMIT. The transfer
+ *	counts twice for the limits of the queue.
  * %ZCOPY_USER_READAHEAD
  *	Read ahead exactly zcopy_transfer.readahead pages. Without this flag
  *	the larger of that number and the kernel's own heuristic is used.
  * %ZCOPY_LEASE
- *	Reserved: hold a kernel lease on the files while the transfer runs.
+ *	Hold a read lease, as fcntl(F_SETLEASE) knows it, on each file from now
+ *	until the release. Who truncates a file or opens it for writing waits
+ *	so long, but at most fs.lease-break-time; then the transfer ends with
+ *	-ESTALE. The program's own leases are left alone.
  * %ZCOPY_MORE
  *	More data follows on this socket: do not push the last partial packet.
  *
- * A flag the running module does not serve is refused with EOPNOTSUPP, never
- * ignored; zcopy_info.transfer_flags tells which ones it serves.
+ * A flag the running module does not know is refused with EINVAL, never
+ * ignored; zcopy_info.transfer_flags tells which ones it knows.
  */
 #define ZCOPY_NODISKIO		0x01
 #define ZCOPY_NOCACHE		0x02
@@ -100,22 +110,35 @@ struct zcopy_transfer {
 /**
  * DOC: completion flags
  *
+ * %ZCOPY_C_MORE
+ *	The transfer has one more completion, at its release.
+ * %ZCOPY_C_RELEASED
+ *	The network no longer references any page of the transfer.
  * %ZCOPY_C_COPIED
  *	The kernel had to copy payload: the socket's protocol or the card it
- *	sends through cannot gather.
+ *	sends through cannot gather, or somebody at this end receives or
+ *	watches the packets. That may be known at the release only.
  * %ZCOPY_C_CANCELLED
  *	The transfer was cancelled after @bytes; zcopy_completion.error is
  *	-ECANCELED.
  * %ZCOPY_C_TRUNCATED
  *	A file ended before the length asked for. The segments behind it were
  *	sent all the same.
+ * %ZCOPY_C_LEASE_BROKEN
+ *	Somebody wants to change a file of a transfer with %ZCOPY_LEASE, or had
+ *	to wait until now. In a completion of the release without
+ *	%ZCOPY_C_RELEASED: the time ran out before the release, and the peer may
+ *	have got bytes of a file that was changed meanwhile.
  * %ZCOPY_C_FILE_ERROR
  *	zcopy_completion.error is the file's.
  * %ZCOPY_C_SOCKET_ERROR
  *	zcopy_completion.error is the socket's.
  */
+#define ZCOPY_C_MORE		0x01
+#define ZCOPY_C_RELEASED	0x02
 #define ZCOPY_C_COPIED		0x04
 #define ZCOPY_C_TRUNCATED	0x08
+#define ZCOPY_C_LEASE_BROKEN	0x10
 #define ZCOPY_C_CANCELLED	0x20
 #define ZCOPY_C_FILE_ERROR	0x40
 #define ZCOPY_C_SOCKET_ERROR	0x80
@@ -136,9 +159,12 @@ struct zcopy_transfer {
  * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory
  * -ECANCELED
  *          with ZCOPY_C_CANCELLED: see ZCOPY_IOC_CANCEL
- * -EINTR   ZCOPY_IOC_SEND only: a signal arrived
+ * -EINTR   ZCOPY_IOC_SEND only: a signal arrived; with ZCOPY_SYNC and all bytes
+ *          sent it kept the call from waiting for the release
  * -EPIPE   the socket was shut down for sending, here or by the peer
  * -EIO     with ZCOPY_C_FILE_ERROR: the file could not be read
+ * -ESTALE  with ZCOPY_C_LEASE_BROKEN: the time of a broken lease ran out before
+ *          all was sent
  * -ENOMEM  no memory for the gather list or for a page of the file
  * other    with ZCOPY_C_SOCKET_ERROR: the socket's pending error (ECONNRESET,
  *          ETIMEDOUT, ...); with ZCOPY_C_FILE_ERROR: the filesystem's
@@ -170,7 +196,8 @@ struct zcopy_send {
  * @max_completions: in; elements of @completions, 0 if that is 0
  * @min_completions: in; wait until so many can be given or no transfer is under
  *                   way, 0 to @max_completions; it does not wait with @error
- * @timeout:         in; nanoseconds to wait at most; negative: for ever
+ * @timeout:         in; nanoseconds to wait at most; negative: for ever. What is
+ *                   left of them comes back when a signal ends the call
  * @accepted:        out; transfers that were accepted, the first ones of
  *                   @transfers
  * @completed:       out; elements of @completions that were filled
@@ -234,7 +261,8 @@ struct zcopy_cancel {
  * exited: then it keeps its value.
  *
  * These transfers count for the context's limits as others do. Their
- * completions come from the ring alone, not from read() or ZCOPY_IOC_SUBMIT.
+ * completions come from the ring, not from read() or ZCOPY_IOC_SUBMIT, but for
+ * the second one of %ZCOPY_NOTIFY.
  * ZCOPY_IOC_CANCEL ends them, and so does the exit of the ring. A ring with
  * IORING_SETUP_IOPOLL gets -EOPNOTSUPP.
  */
@@ -295,7 +323,8 @@ struct zcopy_info {
  * struct zcopy_stats - argument of ZCOPY_IOC_STATS
  * @scope:         in: %ZCOPY_STATS_CONTEXT or %ZCOPY_STATS_MODULE
  * @reserved:      must be 0
- * @transfers:     transfers that ended, in whatever way
+ * @transfers:     transfers that ended, in whatever way; one whose flags are
+ *                 about its release ends, here, with that
  * @bytes:         bytes sockets accepted
  * @bytes_memory:  of those, bytes of memory segments
  * @bytes_copied:  of those, bytes handed to a socket whose protocol or card
@@ -357,9 +386,9 @@ struct zcopy_stats {
  *
  *	================ ======================================================
  *	E2BIG            the argument is larger than known, its rest not zero
- *	EINVAL           unknown flag, reserved word not 0, readahead over
- *	                 %ZCOPY_MAX_READAHEAD, no segments
- *	EOPNOTSUPP       a flag this module does not serve
+ *	EINVAL           unknown flag, %ZCOPY_SYNC with %ZCOPY_NOTIFY, reserved
+ *	                 word not 0, readahead over %ZCOPY_MAX_READAHEAD, no
+ *	                 segments
  *	EMSGSIZE         more segments than zcopy_info.max_segments
  *	EFAULT           the segment vector cannot be read
  *	EBADF            @socket is not an open descriptor
@@ -373,7 +402,14 @@ struct zcopy_stats {
  *	EBADF            a file segment's descriptor is not open for reading
  *	ESPIPE           it is neither a regular file nor a shared-memory object
  *	EOPNOTSUPP       its filesystem, or O_DIRECT or DAX, is not served
- *	EACCES, EPERM    a security module said so
+ *	EACCES, EPERM    a security module said so; EACCES also: %ZCOPY_LEASE
+ *	                 and the file belongs to another user (see CAP_LEASE)
+ *	EAGAIN           %ZCOPY_LEASE and the file is open for writing, or
+ *	                 somebody waits for that
+ *	ENOLCK           %ZCOPY_LEASE and its filesystem, or fs.leases-enable,
+ *	                 grants no leases; memfd and System V shared memory,
+ *	                 which nobody opens, have none
+ *	EAGAIN           %ZCOPY_NOTIFY and a limit of the queue is reached
  *	EINTR            a signal arrived before the first byte
  *	ENOMEM           no memory for the transfer
  *	================ ======================================================
@@ -400,9 +436,9 @@ struct zcopy_stats {
  *	A transfers address that cannot be read is EFAULT in @error.
  *
  * %ZCOPY_IOC_CANCEL
- *	Ask transfers to end early. Each still has its one completion: with
+ *	Ask transfers to end early. Each still has its completion: with
  *	%ZCOPY_C_CANCELLED and the bytes that went, or what it would have had
- *	anyway if it ended first. One that waits for the disk ends when the
+ *	anyway if all was sent first. One that waits for the disk ends when the
  *	disk has answered. It returns 0 with @cancelled, 0 included.
  *
  *	================ ======================================================

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The tracked sink: what a gather list referenced stays referenced until the
+ * network has let go of the last skb made of it. The fragments have no
+ * references of their own where the skb allows that.
+ */
+#include <linux/hash.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/skbuff.h>
+#include <linux/slab.h>
+#include <linux/socket.h>
+#include <net/sock.h>
+
+#include "batch.h"
+#include "context.h"
+#include "flight.h"
+#include "pagecache.h"
+#include "release.h"
+#include "transfer.h"
+
+/*
+ * A flight may share an skb with those behind it, and then ends with them. It
+ * shares with no more than so many bytes, so that no memory waits for long.
+ */
+#define CHAIN_BYTES	ZCOPY_BATCH_BYTES
+
+/**
+ * struct zcopy_leg - what one transfer has in a flight
+ * @xfer:  the transfer, with a use of it, if its release is waited for; or NULL
+ * @range: the transfer's range that it brought folios in for
+ * @end:   index behind its last folio
+ */
+struct zcopy_leg {
+	struct zcopy_xfer *xfer;
+	unsigned int range;
+	unsigned int end;
+};
+
+/**
+ * struct zcopy_flight - a gather list on its way through the network
+ * @ubuf:     what the skbs refer to; its references are those of the skbs, of
+ *            the flights that share one with this flight, and of the sender
+ * @head:     the flight that all it shares skbs with end with; itself, if none
+ * @next:     the next one of those, from the head on
+ * @chain:    head only: bytes of all of them
+ * @bytes:    bytes the socket accepted
+ * @watched:  the release of a transfer waits for it: nothing behind it shares
+ *            an skb with it
+ * @copied:   the kernel had to copy; set in any context
+ * @counted:  that is in the books already
+ * @context:  whose it is; a reference
+ * @route:    see known_to_copy
+ * @work:     ends it where transfers are released
+ * @held:     of @folios, how many are page-cache folios
+ * @nr_legs:  elements of @legs
+ * @nr:       elements of @folios
+ * @legs:     the transfers, if it is @watched
+ * @folios:   each with a reference; zcopy_element in the lowest bits
+ *
+ * @head, @next, @chain and @watched are written under the socket's lock.
+ */
+struct zcopy_flight {
+	struct ubuf_info ubuf;
+	struct zcopy_flight *head;
+	struct zcopy_flight *next;
+	size_t chain;
+	size_t bytes;
+	bool watched;
+	bool copied;
+	bool counted;
+	struct zcopy_context *context;
+	unsigned long route;
+	struct work_struct work;
+	unsigned int held;
+	unsigned int nr_legs;
+	unsigned int nr;
+	struct zcopy_leg legs[ZCOPY_BATCH_PARTS];
+	unsigned long folios[];
+};
+
+#define KIND_MASK	3UL
+
+/*
+ * Sockets from which packets come back to this machine, so that the kernel
+ * copies them; forgotten when another one falls on their place. A new socket
+ * at the address of an old one may be taken for that: it is only less quick.
+ */
+#define ROUTE_BITS	10
+static unsigned long known_to_copy[1 << ROUTE_BITS];
+
+static unsigned long route_of(const struct socket *socket)
+{
+	return (unsigned long)socket->sk ^ socket->sk->sk_hash;
+}
+
+bool zcopy_flight_known_to_copy(const struct socket *socket)
+{
+	unsigned long route = route_of(socket);
+
+	return READ_ONCE(known_to_copy[hash_long(route, ROUTE_BITS)]) == route;
+}
+
+/* Shall this folio leave the page cache? @end: page offset behind it. */
+static bool is_to_drop(const struct zcopy_leg *leg, unsigned long kind,
+		       const struct folio *folio, pgoff_t end)
+{
+	const struct zcopy_range *range;
+
+	if (kind < ZCOPY_ELEMENT_BROUGHT || zcopy_pagecache_used(folio))
+		return false;
+	if (kind == ZCOPY_ELEMENT_BROUGHT)
+		return true;
+	/* If not yet, then the flight with its last bytes does it. */
+	range = &leg->xfer->ranges[leg->range];
+	return READ_ONCE(leg->xfer->next) > leg->range ||
+	       READ_ONCE(range->pos) >> PAGE_SHIFT >= end;
+}
+
+static void drop_pages(const struct zcopy_leg *leg, pgoff_t first, pgoff_t end)
+{
+	if (first < end)
+		zcopy_pagecache_drop(leg->xfer->ranges[leg->range].file, first,
+				     end);
+}
+
+/*
+ * Drop the references of a leg's folios, from @i on, and the folios that the
+ * transfer brought in and nobody else used.
+ */
+static unsigned int drop_leg(const struct zcopy_flight *flight,
+			     const struct zcopy_leg *leg, unsigned int i)
+{
+	pgoff_t first = 0, end = 0;
+
+	for (; i < leg->end; i++) {
+		struct folio *folio = (void *)(flight->folios[i] & ~KIND_MASK);
+		pgoff_t index = folio->index, next = folio_next_index(folio);
+		bool drop = is_to_drop(leg, flight->folios[i] & KIND_MASK, folio,
+				       next);
+
+		folio_put(folio);
+		if (!drop)
+			continue;
+		if (index != end) {
+			drop_pages(leg, first, end);
+			first = index;
+		}
+		end = next;
+	}
+	drop_pages(leg, first, end);
+	return i;
+}
+
+/*
+ * Nobody refers to the folios any more but this flight. Context: process, if
+ * it is watched.
+ */
+static void land(struct zcopy_flight *flight)
+{
+	struct zcopy_context *context = flight->context;
+	unsigned int i = 0, leg;
+
+	if (flight->copied) {
+		if (!flight->counted)
+			zcopy_account_copied(&context->account, flight->bytes);
+		WRITE_ONCE(known_to_copy[hash_long(flight->route, ROUTE_BITS)],
+			   flight->route);
+	}
+	for (leg = 0; leg < flight->nr_legs; leg++)
+		i = drop_leg(flight, &flight->legs[leg], i);
+	zcopy_account_hold(&context->account, -(long)flight->held);
+
+	for (leg = 0; leg < flight->nr_legs; leg++)
+		if (flight->legs[leg].xfer)
+			zcopy_release_put(flight->legs[leg].xfer, flight->copied);
+	kfree(flight);
+	zcopy_context_put(context);
+	module_put(THIS_MODULE);
+}
+
+static void land_work(struct work_struct *work)
+{
+	land(container_of(work, struct zcopy_flight, work));
+}
+
+/* No skb refers to a flight or to those it shared one with. */
+static void land_chain(struct zcopy_flight *head)
+{
+	struct zcopy_flight *flight, *next;
+	bool copied = false;
+
+	/* Of an skb that had to copy only one of its flights was told. */
+	for (flight = head; flight; flight = flight->next)
+		copied |= READ_ONCE(flight->copied);
+	for (flight = head; flight; flight = next) {
+		next = flight->next;
+		flight->copied = copied;
+		if (flight->watched)
+			queue_work(zcopy_release_wq, &flight->work);
+		else
+			land(flight);
+	}
+}
+
+/*
+ * An skb is gone (or the sender done: @skb is NULL), and had to copy if not
+ * @success. Any context but hard interrupt.
+ */
+static void skb_gone(struct sk_buff *skb, struct ubuf_info *ubuf, bool success)
+{
+	struct zcopy_flight *flight = container_of(ubuf, struct zcopy_flight, ubuf);
+
+	rcu_read_lock();
+	for (;;) {
+		if (!success)
+			WRITE_ONCE(flight->copied, true);
+		if (!refcount_dec_and_test(&flight->ubuf.refcnt))
+			goto out;
+		if (flight->head == flight)
+			break;
+		/* Its own reference to the one it ends with. */
+		flight = flight->head;
+	}
+	land_chain(flight);
+out:
+	rcu_read_unlock();
+}
+
+static const struct ubuf_info_ops flight_ops;
+
+/*
+ * May @skb, which the socket has not sent yet, get fragments of this flight?
+ * It can belong to one flight only: this one then ends with that. Under the
+ * socket's lock.
+ */
+static int link_skb(struct sk_buff *skb, struct ubuf_info *ubuf)
+{
+	struct zcopy_flight *flight = container_of(ubuf, struct zcopy_flight, ubuf);
+	struct ubuf_info *other = skb_zcopy(skb);
+	struct zcopy_flight *before;
+
+	if (!other) {
+		skb_zcopy_set(skb, ubuf, NULL);
+		return 0;
+	}
+	if (other == ubuf)
+		return 0;
+	/* A fresh skb, please. */
+	if (other->ops != &flight_ops || flight->head != flight || flight->next)
+		return -EEXIST;
+	before = container_of(other, struct zcopy_flight, ubuf);
+	if (before->watched || before->context != flight->context ||
+	    before->head->chain + flight->chain > CHAIN_BYTES)
+		return -EEXIST;
+
+	flight->head = before->head;
+	flight->next = before->next;
+	before->next = flight;
+	flight->head->chain += flight->chain;
+	net_zcopy_get(&flight->head->ubuf);
+	return 0;
+}
+
+static const struct ubuf_info_ops flight_ops = {
+	.complete = skb_gone,
+	.link_skb = link_skb,
+};
+
+/* Put what comes next of the gather list on an skb; as much as goes in. */
+static int attach(struct sk_buff *skb, struct iov_iter *from, size_t length)
+{
+	struct skb_shared_info *shared = skb_shinfo(skb);
+	size_t left = min(length, iov_iter_count(from));
+	unsigned int nr = shared->nr_frags;
+	size_t done = 0;
+	bool managed;
+
+	/* Fragments with references of their own cannot be told from others. */
+	if (!nr)
+		shared->flags |= SKBFL_MANAGED_FRAG_REFS;
+	managed = skb_zcopy_managed(skb);
+
+	while (done < left) {
+		const struct bio_vec *vec = from->bvec;
+		size_t offset = vec->bv_offset + from->iov_offset;
+		size_t n = min(left - done, vec->bv_len - from->iov_offset);
+
+		if (nr && skb_frag_page(&shared->frags[nr - 1]) == vec->bv_page &&
+		    skb_frag_off(&shared->frags[nr - 1]) +
+		    skb_frag_size(&shared->frags[nr - 1]) == offset) {
+			skb_frag_size_add(&shared->frags[nr - 1], n);
+		} else if (nr < MAX_SKB_FRAGS) {
+			__skb_fill_page_desc_noacc(shared, nr++, vec->bv_page,
+						   offset, n);
+			if (!managed)
+				get_page(vec->bv_page);
+		} else {
+			break;
+		}
+		done += n;
+		from->iov_offset += n;
+		if (from->iov_offset == vec->bv_len) {
+			from->bvec++;
+			from->nr_segs--;
+			from->iov_offset = 0;
+		}
+	}
+	shared->nr_frags = nr;
+	from->count -= done;
+	skb->data_len += done;
+	skb->len += done;
+	/* What the socket is charged: the bytes, whatever the folio's size. */
+	skb->truesize += done;
+	return done < left ? -EMSGSIZE : 0;
+}
+
+static struct zcopy_flight *create(const struct socket *socket,
+				   const struct zcopy_batch *batch)
+{
+	struct zcopy_context *context = batch->parts[0].xfer->context;
+	struct zcopy_flight *flight;
+	unsigned int leg;
+
+	flight = kmalloc(struct_size(flight, folios, batch->nr),
+			 GFP_KERNEL_ACCOUNT);
+	if (!flight)
+		return NULL;
+	flight->ubuf.ops = &flight_ops;
+	flight->ubuf.flags = SKBFL_ZEROCOPY_FRAG | SKBFL_DONT_ORPHAN;
+	refcount_set(&flight->ubuf.refcnt, 1);
+	flight->head = flight;
+	flight->next = NULL;
+	flight->chain = batch->bytes;
+	flight->bytes = 0;
+	flight->watched = false;
+	flight->copied = false;
+	flight->context = context;
+	flight->route = route_of(socket);
+	flight->held = 0;
+	flight->nr_legs = 0;
+	flight->nr = 0;
+	for (leg = 0; leg < batch->nr_parts; leg++)
+		flight->watched |= zcopy_release_wanted(batch->parts[leg].xfer);
+	if (flight->watched)
+		INIT_WORK(&flight->work, land_work);
+	refcount_inc(&context->refs);
+	/* The network may keep it long after the last descriptor is closed. */
+	__module_get(THIS_MODULE);
+	return flight;
+}
+
+/* The socket accepted @sent bytes: take over the references of @batch's folios. */
+static void load(struct zcopy_flight *flight, struct zcopy_batch *batch,
+		 size_t sent)
+{
+	size_t left = sent;
+
+	flight->bytes = sent;
+	while (left) {
+		const struct zcopy_part *part = &batch->parts[flight->nr_legs];
+		struct zcopy_leg *leg = &flight->legs[flight->nr_legs++];
+
+		leg->xfer = NULL;
+		if (zcopy_release_wanted(part->xfer)) {
+			leg->xfer = part->xfer;
+			leg->range = part->xfer->brought.range;
+			zcopy_release_get(part->xfer);
+		}
+		for (; left && flight->nr < part->end; flight->nr++) {
+			unsigned int i = flight->nr;
+
+			const struct bio_vec *vec = &batch->vecs[i];
+			enum zcopy_element kind = batch->kind[i];
+			struct folio *folio = zcopy_batch_give(batch);
+
+			flight->held += kind != ZCOPY_ELEMENT_MEMORY;
+			if (kind == ZCOPY_ELEMENT_BROUGHT &&
+			    (left < vec->bv_len ||
+			     vec->bv_offset + vec->bv_len < folio_size(folio)))
+				kind = ZCOPY_ELEMENT_PART;
+			flight->folios[i] = (unsigned long)folio | kind;
+			left -= min_t(size_t, left, vec->bv_len);
+		}
+		leg->end = flight->nr;
+	}
+}
+
+/**
+ * zcopy_flight_send - hand a gather list to a socket and keep track of it
+ * @socket: passed zcopy_sink_check(); one that takes MSG_ZEROCOPY, or @copy
+ * @batch:  not empty; what is sent of it gives its references away
+ * @flags:  MSG_* flags, for sock_sendmsg()
+ * @copy:   have the socket copy the bytes, since it cannot keep track
+ * @counted: the caller knows of itself that the kernel copies
+ *
+ * Return: bytes accepted, at least 1; -ENOMEM; or the socket's error.
+ */
+ssize_t zcopy_flight_send(struct socket *socket, struct zcopy_batch *batch,
+			  unsigned int flags, bool copy, bool counted)
+{
+	struct msghdr msg = { .msg_flags = flags };
+	struct zcopy_flight *flight;
+	ssize_t sent;
+
+	flight = create(socket, batch);
+	if (!flight)
+		return -ENOMEM;
+	flight->counted = counted;
+	if (!copy) {
+		msg.msg_flags |= MSG_ZEROCOPY;
+		msg.msg_ubuf = &flight->ubuf;
+		msg.sg_from_iter = attach;
+	}
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, batch->vecs, batch->nr,
+		      batch->bytes);
+	sent = sock_sendmsg(socket, &msg);
+	if (sent > 0)
+		load(flight, batch, sent);
+	if (copy)
+		land(flight);
+	else
+		skb_gone(NULL, &flight->ubuf, true);
+	return sent;
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Leases: from its submission to its release nobody changes the files of a
+ * transfer that asked for that, or the transfer is told in time.
+ */
+#include <linux/file.h>
+#include <linux/filelock.h>
+#include <linux/fs.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "context.h"
+#include "lease.h"
+#include "queue.h"
+#include "release.h"
+#include "transfer.h"
+
+/*
+ * A transfer stops so long before the time of a broken lease runs out: what
+ * the socket has then may still get to the peer, and be released.
+ */
+#define MARGIN	(HZ / 4)
+
+/**
+ * struct zcopy_lease - a transfer's lease on one of its files
+ * @next:     the transfer's next one
+ * @refs:     the transfer, and @deadline while it is scheduled
+ * @file:     its own, as a lease belongs to an open file and the program may
+ *            have one on its own
+ * @context:  whose it is; a reference
+ * @xfer:     the transfer, NULL once the lease is dropped; under
+ *            zcopy_context.lock
+ * @broken:   somebody waits for it; set under the inode's lock of leases
+ * @deadline: ends the transfer when the time runs out
+ */
+struct zcopy_lease {
+	struct zcopy_lease *next;
+	refcount_t refs;
+	struct file *file;
+	struct zcopy_context *context;
+	struct zcopy_xfer *xfer;
+	bool broken;
+	struct delayed_work deadline;
+};
+
+static void lease_put(struct zcopy_lease *lease)
+{
+	if (!refcount_dec_and_test(&lease->refs))
+		return;
+	zcopy_context_put(lease->context);
+	kfree(lease);
+}
+
+static void deadline_work(struct work_struct *work)
+{
+	struct zcopy_lease *lease;
+
+	lease = container_of(to_delayed_work(work), struct zcopy_lease, deadline);
+	zcopy_queue_expire(lease->context, &lease->xfer);
+	lease_put(lease);
+}
+
+/* Somebody wants to change the file; called once, under a spinlock. */
+static bool lease_break(struct file_lease *file_lease)
+{
+	struct zcopy_lease *lease = file_lease->c.flc_owner;
+	unsigned long now = jiffies, end = file_lease->fl_break_time, delay = 0;
+
+	WRITE_ONCE(lease->broken, true);
+	if (end && time_after(end, now + MARGIN))
+		delay = end - now - MARGIN;
+	refcount_inc(&lease->refs);
+	if (!queue_delayed_work(zcopy_release_wq, &lease->deadline, delay))
+		WARN_ON_ONCE(!refcount_dec_and_test(&lease->refs));
+	/* It goes when the pages are released, or when its time is over. */
+	return false;
+}
+
+static const struct lease_manager_operations lease_operations = {
+	.lm_break = lease_break,
+	.lm_change = lease_modify,
+};
+
+static int set_lease(struct zcopy_lease *lease)
+{
+	struct file_lease *file_lease = locks_alloc_lease();
+	int err;
+
+	if (!file_lease)
+		return -ENOMEM;
+	locks_init_lease(file_lease);
+	file_lease->fl_lmops = &lease_operations;
+	file_lease->c.flc_flags = FL_LEASE;
+	file_lease->c.flc_type = F_RDLCK;
+	file_lease->c.flc_owner = lease;
+	file_lease->c.flc_pid = current->tgid;
+	file_lease->c.flc_file = lease->file;
+	/* The rules of fcntl(F_SETLEASE): whose files, which security module. */
+	err = vfs_setlease(lease->file, F_RDLCK, &file_lease, NULL);
+	if (file_lease)
+		locks_free_lease(file_lease);
+	return err == -EINVAL ? -ENOLCK : err;
+}
+
+/**
+ * zcopy_lease_take - take a lease for a transfer
+ * @xfer: not in any queue yet
+ * @file: one of its files
+ *
+ * Context: the submitter's.
+ * Return: 0; -EAGAIN, it is open for writing or somebody waits for that;
+ * -EACCES, another user's; -ENOLCK, there are no leases, or they would not
+ * help; -ENOMEM, or what the filesystem or a security module says.
+ */
+int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file)
+{
+	struct zcopy_lease *lease;
+	int err;
+
+	/* What can be written to without being opened cannot be guarded. */
+	if (file_inode(file)->i_sb->s_flags & SB_NOUSER)
+		return -ENOLCK;
+	lease = kzalloc(sizeof(*lease), GFP_KERNEL_ACCOUNT);
+	if (!lease)
+		return -ENOMEM;
+	lease->file = dentry_open(&file->f_path, O_RDONLY | O_LARGEFILE,
+				  file->f_cred);
+	if (IS_ERR(lease->file)) {
+		err = PTR_ERR(lease->file);
+		goto free;
+	}
+	refcount_set(&lease->refs, 1);
+	lease->context = xfer->context;
+	lease->xfer = xfer;
+	INIT_DELAYED_WORK(&lease->deadline, deadline_work);
+
+	err = set_lease(lease);
+	if (err)
+		goto close;
+	refcount_inc(&lease->context->refs);
+	lease->next = xfer->leases;
+	xfer->leases = lease;
+	return 0;
+
+close:
+	fput(lease->file);
+free:
+	kfree(lease);
+	return err;
+}
+
+/* Does somebody wait for a lease of the transfer? */
+bool zcopy_lease_broken(const struct zcopy_xfer *xfer)
+{
+	const struct zcopy_lease *lease;
+
+	for (lease = xfer->leases; lease; lease = lease->next)
+		if (READ_ONCE(lease->broken))
+			return true;
+	return false;
+}
+
+/**
+ * zcopy_lease_drop - let those who wait go on
+ * @xfer:   whose leases are no longer needed
+ * @lapsed: set to true if the time of one ran out before, else left alone
+ *
+ * Context: process; may sleep.
+ * Return: somebody did wait.
+ */
+bool zcopy_lease_drop(struct zcopy_xfer *xfer, bool *lapsed)
+{
+	struct zcopy_lease *lease;
+	bool broken = false;
+
+	while ((lease = xfer->leases)) {
+		void *owner = lease;
+
+		xfer->leases = lease->next;
+		spin_lock(&lease->context->lock);
+		lease->xfer = NULL;
+		spin_unlock(&lease->context->lock);
+		/* None is left of one whose time ran out. */
+		if (kernel_setlease(lease->file, F_UNLCK, NULL, &owner))
+			*lapsed = true;
+		broken |= lease->broken;
+		fput(lease->file);
+		if (cancel_delayed_work(&lease->deadline))
+			lease_put(lease);
+		lease_put(lease);
+	}
+	return broken;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The release: the moment the network no longer references any page of a
+ * transfer. Until then the transfer is in use: by who runs it, and by each
+ * flight that has bytes of it and whose end somebody wants to know.
+ */
+#include <linux/wait_bit.h>
+
+#include "lease.h"
+#include "queue.h"
+#include "release.h"
+#include "transfer.h"
+
+/* Where transfers are released, for who may not sleep. */
+struct workqueue_struct *zcopy_release_wq;
+
+int zcopy_release_init(void)
+{
+	zcopy_release_wq = alloc_workqueue("zcopy_release", WQ_UNBOUND, 0);
+	return zcopy_release_wq ? 0 : -ENOMEM;
+}
+
+/* No context is left; the last work may still be on its way out. */
+void zcopy_release_exit(void)
+{
+	destroy_workqueue(zcopy_release_wq);
+	/* An skb's last user may still be about to return from a flight. */
+	synchronize_rcu();
+}
+
+/* One more use, by a user. */
+void zcopy_release_get(struct zcopy_xfer *xfer)
+{
+	atomic_inc(&xfer->uses);
+}
+
+/**
+ * zcopy_release_put - one use less; the last one ends the transfer
+ * @xfer:   gone, for the caller
+ * @copied: this user had to copy
+ *
+ * Context: process; may sleep.
+ */
+void zcopy_release_put(struct zcopy_xfer *xfer, bool copied)
+{
+	int left;
+
+	if (copied)
+		WRITE_ONCE(xfer->copied, true);
+	left = atomic_dec_return(&xfer->uses);
+	WARN_ON_ONCE(left < 0);
+	if (!left)
+		zcopy_queue_released(xfer);
+	else if (left == 1)
+		wake_up_var(&xfer->uses);
+}
+
+/**
+ * zcopy_release_wait - wait until nobody but the caller uses a transfer
+ * @xfer: it is over; the caller's use is the only one that is not a flight's
+ *
+ * Return: 0 or -ERESTARTSYS.
+ */
+int zcopy_release_wait(struct zcopy_xfer *xfer)
+{
+	return wait_var_event_interruptible(&xfer->uses,
+					    atomic_read(&xfer->uses) == 1);
+}
+
+/**
+ * zcopy_release_result - the completion of a transfer that is over
+ * @xfer:     with a use of it by the caller
+ * @released: nobody else uses it; its leases are dropped
+ *
+ * Context: process; may sleep if @released.
+ * Return: what is known of it now.
+ */
+struct zcopy_completion zcopy_release_result(struct zcopy_xfer *xfer,
+					     bool released)
+{
+	struct zcopy_completion result = xfer->result;
+	bool broken, lapsed = false;
+
+	if (released)
+		broken = zcopy_lease_drop(xfer, &lapsed);
+	else
+		broken = zcopy_lease_broken(xfer);
+	if (broken)
+		result.flags |= ZCOPY_C_LEASE_BROKEN;
+	if (READ_ONCE(xfer->copied))
+		result.flags |= ZCOPY_C_COPIED;
+	/* Who had a lease relies on the file as it was until now. */
+	if (released && zcopy_release_wanted(xfer) && !lapsed)
+		result.flags |= ZCOPY_C_RELEASED;
+	return result;
+}
