@@ -78,6 +78,7 @@ struct sender {
 	int socket;
 	int file;
 	struct zcopy *zcopy;	/* of method zcopy */
+	__u32 flags;		/* ditto: of each transfer, ZCOPY_* */
 	__u64 slice;		/* bytes of the file to send in one step, at most */
 
 	/* the method's own */

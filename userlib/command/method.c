@@ -37,6 +37,8 @@ static enum side refused_side(int error)
 	case EOVERFLOW:
 	case EACCES:
 	case EPERM:
+	case EAGAIN:
+	case ENOLCK:
 		return SIDE_FILE;
 	case ENOTCONN:
 	case EPROTONOSUPPORT:
@@ -44,6 +46,13 @@ static enum side refused_side(int error)
 	default:
 		return SIDE_NONE;
 	}
+}
+
+/* May the peer get bytes of two versions of the file? */
+static bool is_torn(const struct zcopy_completion *completion)
+{
+	return completion->flags & ZCOPY_C_LEASE_BROKEN &&
+	       !(completion->flags & ZCOPY_C_RELEASED);
 }
 
 /* The header, if there is one, and the file in the same call. */
@@ -65,8 +74,7 @@ static void step_zcopy(struct sender *sender, struct step *step)
 				   sender->offset,
 				   sender->left == TO_END ? 0 : length);
 	zcopy_transfer_init(&transfer, sender->socket, segments, count);
-	if (!last)
-		transfer.flags = ZCOPY_MORE;
+	transfer.flags = sender->flags | (last ? 0 : ZCOPY_MORE);
 
 	sender->calls++;
 	error = zcopy_send(sender->zcopy, &transfer, &completion);
@@ -78,7 +86,9 @@ static void step_zcopy(struct sender *sender, struct step *step)
 	}
 	step->bytes = completion.bytes;
 	step->error = -completion.error;
-	if (completion.flags & ZCOPY_C_FILE_ERROR)
+	if (!step->error && is_torn(&completion))
+		step->error = ESTALE;
+	if (completion.flags & ZCOPY_C_FILE_ERROR || step->error == ESTALE)
 		step->side = SIDE_FILE;
 	else if (completion.flags & ZCOPY_C_SOCKET_ERROR)
 		step->side = SIDE_PEER;

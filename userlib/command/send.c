@@ -32,6 +32,9 @@ static const char help[] =
 	"  --offset SIZE     start at this byte of FILE\n"
 	"  --length SIZE     send so many bytes; 0, the default: to the end\n"
 	"  --method METHOD   zcopy (default), sendfile, or rw (read and write)\n"
+	"  --nocache         drop from memory what had to be read from the disk\n"
+	"  --lease           send one version of FILE, whole, or fail; who wants to\n"
+	"                    change it waits\n"
 	"  --repeat COUNT    send it all COUNT times over the one connection\n"
 	"  --stats           print a line of figures when done\n"
 	"  --quiet           no progress bar\n"
@@ -45,6 +48,7 @@ struct options {
 	__u64 length;
 	__u64 repeat;
 	const struct method *method;
+	__u32 flags;
 	bool stats;
 	bool quiet;
 	const char *file;
@@ -71,6 +75,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "offset", required_argument, NULL, 'o' },
 		{ "length", required_argument, NULL, 'l' },
 		{ "method", required_argument, NULL, 'm' },
+		{ "nocache", no_argument, NULL, 'n' },
+		{ "lease", no_argument, NULL, 'L' },
 		{ "repeat", required_argument, NULL, 'r' },
 		{ "stats", no_argument, NULL, 's' },
 		{ "quiet", no_argument, NULL, 'q' },
@@ -105,6 +111,13 @@ static int parse_options(int argc, char **argv, struct options *options)
 				return usage_hint();
 			}
 			break;
+		case 'n':
+			options->flags |= ZCOPY_NOCACHE;
+			break;
+		case 'L':
+			/* Whether it held is known at the release only. */
+			options->flags |= ZCOPY_LEASE | ZCOPY_SYNC;
+			break;
 		case 'r':
 			if (!parse_count(optarg, &options->repeat)) {
 				warnx("--repeat %s: not a positive number",
@@ -127,6 +140,10 @@ static int parse_options(int argc, char **argv, struct options *options)
 	}
 	if (argc - optind != 2) {
 		warnx("FILE and HOST:PORT are needed, and nothing else");
+		return usage_hint();
+	}
+	if (options->flags && options->method != find_method("zcopy")) {
+		warnx("--nocache and --lease are for method zcopy alone");
 		return usage_hint();
 	}
 	options->file = argv[optind];
@@ -190,10 +207,12 @@ static int open_file(const struct options *options, struct job *job)
 	job->length = options->length;
 	/*
 	 * To the end is to where the end is now. Of a file that seems to have
-	 * nothing there, as those of /proc do, it is what the kernel finds.
+	 * nothing there, as those of /proc do, it is what the kernel finds. Of
+	 * one with a lease it is where the lease finds it.
 	 */
 	if (!job->length)
-		job->length = (__u64)status.st_size > job->offset ?
+		job->length = (__u64)status.st_size > job->offset &&
+			      !(options->flags & ZCOPY_LEASE) ?
 			      status.st_size - job->offset : TO_END;
 	return file;
 }
@@ -218,10 +237,20 @@ static void fit_slice(struct sender *sender, double seconds)
 		sender->slice /= 2;
 }
 
+/* What an error means that has a reason of its own for a lease. */
+static const char *reason_of(const struct step *step)
+{
+	if (step->side == SIDE_FILE && step->refused && step->error == EAGAIN)
+		return "it is open for writing";
+	if (step->side == SIDE_FILE && step->error == ESTALE)
+		return "somebody wants to change it";
+	return strerror(step->error);
+}
+
 static void complain_of_step(const struct options *options,
 			     const struct step *step, __u64 sent)
 {
-	const char *reason = strerror(step->error);
+	const char *reason = reason_of(step);
 	const char *what = step->refused ? "refused, " : "";
 
 	switch (step->side) {
@@ -265,8 +294,12 @@ static int send_round(const struct options *options, struct job *job,
 		options->method->step(sender, &step);
 		advance(sender, step.bytes);
 		job->sent += step.bytes;
-		/* Only stopping and continuing the process interrupts it. */
-		if (step.error && step.error != EINTR) {
+		/*
+		 * Only stopping and continuing the process interrupts it. The
+		 * file may have changed before the next call's lease.
+		 */
+		if (step.error && (step.error != EINTR ||
+				   options->flags & ZCOPY_LEASE)) {
 			progress_finish(&job->progress, job->sent);
 			complain_of_step(options, &step, job->sent);
 			return STATUS_FAILED;
@@ -357,7 +390,11 @@ int command_send(int argc, char **argv)
 		return STATUS_FAILED;
 
 	total = job.length == TO_END ? 0 : job.header_length + job.length;
-	progress_start(&job.progress, !options.quiet, total * options.repeat);
+	sender.flags = options.flags;
+	/* One lease, one call: there is nothing to show in between. */
+	progress_start(&job.progress,
+		       !options.quiet && !(options.flags & ZCOPY_LEASE),
+		       total * options.repeat);
 	sender.slice = job.progress.shown ? SLICE_FIRST : UINT64_MAX;
 	seconds = now();
 	status = send_rounds(&options, &job, &sender);

@@ -19,6 +19,13 @@
  * copied by it: the program may close and reuse all of it when the call has
  * returned. Closing the context cancels what is under way.
  *
+ * The content of a file may be changed at the release, when the network no
+ * longer uses its pages. With ZCOPY_SYNC in its flags a transfer completes then.
+ * With ZCOPY_NOTIFY it completes twice: when all is sent, with ZCOPY_C_MORE, and
+ * at the release, with ZCOPY_C_RELEASED; each counts for the limits as if it were
+ * a transfer of its own. Completions of one socket's transfers that come at the
+ * release come in the order of release, the others in the order of submission.
+ *
  * Errors are negative errno values; errno itself means nothing after them.
  */
 #ifndef ZCOPY_QUEUE_H
@@ -114,7 +121,8 @@ static inline void zcopy_prep_response(struct zcopy_transfer *transfer,
  * @param error      NULL, or set to why the transfer behind the accepted ones
  *                   was refused: a value of zcopy_send()'s list, or -EAGAIN (a
  *                   limit is reached: collect completions, then submit the
- *                   rest); 0 if all were accepted
+ *                   rest; with ZCOPY_LEASE also: a file is open for writing);
+ *                   0 if all were accepted
  *
  * @return how many were accepted, or if none was, the error; 0 only if
  * @p count is 0
@@ -189,8 +197,9 @@ static inline int zcopy_wait_completion(struct zcopy *zcopy,
 /**
  * @brief End the transfers with this user_data early.
  *
- * Each still has its one completion: with ZCOPY_C_CANCELLED and the bytes that
- * went, or what it would have had anyway if it ended first.
+ * Each still has its completions: with ZCOPY_C_CANCELLED and the bytes that
+ * went, or what it would have had anyway if it ended first. One whose bytes are
+ * all sent and that waits for its release only has ended: it is not asked.
  *
  * @return how many were asked to end, 0 included
  */

@@ -27,11 +27,14 @@ struct sf_hdtr {
 
 /** Do not read the disk: EBUSY at the first page that is not in memory. */
 #define SF_NODISKIO		0x00000001
-/** Return when the network no longer references the pages of the file. */
+/**
+ * Return when the network no longer references the pages of the file, so that
+ * it may be changed. A signal ends the wait too, with EINTR.
+ */
 #define SF_SYNC			0x00000004
 /** Read ahead exactly the number of pages given with SF_FLAGS(). */
 #define SF_USER_READAHEAD	0x00000008
-/** Do not keep in memory what is read from the file. */
+/** Do not keep in memory what had to be read from the disk. */
 #define SF_NOCACHE		0x00000010
 
 /** Flags together with a readahead of 0 to 65535 pages. */
@@ -84,7 +87,8 @@ struct sf_hdtr {
  * EFAULT: @p sbytes or the memory of an iovec is a bad address.
  *
  * EINTR: a signal arrived. If nothing had been sent and its handler was
- * installed with SA_RESTART, the call goes on instead.
+ * installed with SA_RESTART, the call goes on instead. With SF_SYNC all may have
+ * been sent, as @p sbytes tells, and only the wait for the release was ended.
  *
  * EINVAL: @p fd is neither a regular file nor shared memory; @p s is not a
  * stream socket of TCP, MPTCP, AF_UNIX or AF_VSOCK; @p offset is negative; a
@@ -102,8 +106,7 @@ struct sf_hdtr {
  *
  * ENOTSOCK: @p s is not a socket.
  *
- * EOPNOTSUPP: the module does not serve a flag, or the file: its filesystem,
- * O_DIRECT or DAX.
+ * EOPNOTSUPP: the file is not served: its filesystem, O_DIRECT or DAX.
  *
  * EPIPE: @p s was shut down for sending, here or by the peer.
  *

@@ -5,6 +5,12 @@
  *
  * For programs that have a ring already, with liburing or without. What a CQE
  * says is described at struct zcopy_uring in <linux/zcopy.h>.
+ *
+ * With ZCOPY_SYNC the CQE comes at the release. If the request is cancelled
+ * while it waits for that, the CQE comes at once, and ZCOPY_C_RELEASED is not
+ * set in the completion. With ZCOPY_NOTIFY the CQE is the first completion; the
+ * second one comes from zcopy_wait_completions() and its kin on the context, see
+ * <zcopy/queue.h>.
  */
 #ifndef ZCOPY_URING_H
 #define ZCOPY_URING_H

@@ -165,6 +165,15 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  * does not raise SIGPIPE. Two transfers to one socket at the same time are
  * sent in an undefined order and may mix.
  *
+ * Without further flags the network may use the pages of the files after the
+ * function has returned. With ZCOPY_SYNC it returns at the release, when that
+ * is over; O_NONBLOCK and SO_SNDTIMEO do not shorten this wait, a signal does:
+ * then completion->error is -EINTR, all that was sent is in completion->bytes,
+ * and ZCOPY_C_RELEASED is not set. With ZCOPY_NOTIFY it returns as without, with
+ * ZCOPY_C_MORE set, and the second completion comes at the release, from
+ * zcopy_wait_completions() and its kin, see <zcopy/queue.h>. If ZCOPY_C_MORE is
+ * not set, or the transfer was refused, there is no second one.
+ *
  * There are two ways to fail. A transfer that is refused sends nothing, and
  * the return value says why. A transfer that was accepted returns 0, and
  * completion->error says what ended it (0 if nothing did) after
@@ -177,11 +186,11 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  * @param completion  filled when the function returns 0, else untouched
  *
  * @retval 0            accepted, see @p completion
- * @retval -EINVAL      an unknown flag, a reserved word not 0, readahead over
+ * @retval -EINVAL      an unknown flag, ZCOPY_SYNC with ZCOPY_NOTIFY, a
+ *                      reserved word not 0, readahead over
  *                      ZCOPY_MAX_READAHEAD, no segments, a segment's flags not
  *                      0, or a file offset over 2^63 - 1
- * @retval -EOPNOTSUPP  a flag the module does not serve, or a file that it
- *                      does not serve: its filesystem, O_DIRECT or DAX
+ * @retval -EOPNOTSUPP  a file is not served: its filesystem, O_DIRECT or DAX
  * @retval -EMSGSIZE    more than zcopy_info.max_segments segments, or more
  *                      than zcopy_info.max_memory bytes in memory segments
  * @retval -EFAULT      the segments or the memory of one cannot be read
@@ -194,7 +203,15 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  * @retval -ENOTCONN    it is not connected
  * @retval -EOVERFLOW   a file segment ends beyond 2^63 - 1
  * @retval -ESPIPE      a file is neither a regular file nor shared memory
- * @retval -EACCES      a security module refused; also -EPERM
+ * @retval -EACCES      a security module refused (also -EPERM); or ZCOPY_LEASE,
+ *                      and a file belongs to another user and the program has
+ *                      no CAP_LEASE
+ * @retval -EAGAIN      ZCOPY_LEASE, and a file is open for writing, by whomever,
+ *                      or somebody waits for that; or ZCOPY_NOTIFY, and a limit
+ *                      of the queue is reached: collect completions
+ * @retval -ENOLCK      ZCOPY_LEASE, and a file's filesystem grants no leases, or
+ *                      fs.leases-enable is 0, or it is a memfd or System V
+ *                      shared memory
  * @retval -EINTR       a signal arrived before the first byte, and its handler
  *                      was not installed with SA_RESTART
  * @retval -ENOMEM      no memory
