@@ -4,6 +4,7 @@
 #
 #   count RUN METHOD UNITS USER KERNEL MOVED FILLED
 #   latency RUN METHOD alone|beside-cold RESPONSES MEDIAN P99 MAX COLD-KIB
+#   release KIB TRANSFERS MEDIAN P90 P99 MAX
 #
 # A number in the report is the median of the repeats. Its spread is half the
 # distance between the largest and the smallest, in percent of the median.
@@ -59,6 +60,15 @@ $1 == "latency" {
 	add(key SUBSEP "p99", $7)
 	add(key SUBSEP "max", $8)
 	add(key SUBSEP "cold", $9)
+}
+
+$1 == "release" {
+	if (!releases++)
+		releases_text = sprintf("\nrelease: microseconds from the last acknowledgement\n" \
+			"  %-28s %10s %10s %10s %10s\n", "transfer", "median",
+			"p90", "p99", "longest")
+	releases_text = releases_text sprintf("  %-28s %10d %10d %10d %10d\n",
+		$2 " KiB, " $3 " times", $4, $5, $6, $7)
 }
 
 function print_counts(run, unit, scale, divisor, instructions,    i, key) {
@@ -121,6 +131,7 @@ END {
 	}
 	for (i = 0; i < size["latencies"]; i++)
 		print_latencies(names["latencies", i])
+	printf "%s", releases_text
 
 	print ""
 	ratio("large-vmxnet3-xfs", "kernel", "zcopy", "sendfile", "<=", 0.60)

@@ -5,7 +5,7 @@
 # project aims at. A target that is missed is no failure.
 #
 #   run.sh -k KERNEL -m MODULE -b PROGRAMS [-p] [-r REPEATS] [-c CARD]
-#          [-f ext4|xfs] [large|small|concurrent|latency...]
+#          [-f ext4|xfs] [large|small|concurrent|latency|release...]
 #
 #   -k  a folder made by ../vm/kernel.sh
 #   -m  the zcopy.ko to measure
@@ -42,7 +42,7 @@ while getopts k:m:b:pr:c:f: option; do
 done
 shift $((OPTIND - 1))
 [[ -n $kernel && -n $module && -n $programs ]] || usage
-[[ $# -gt 0 ]] || set -- large small concurrent latency
+[[ $# -gt 0 ]] || set -- large small concurrent latency release
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
@@ -105,9 +105,21 @@ latency() {
 		sed 's/^latency /&latency /' >>"$results/measured"
 }
 
+# From the last acknowledgement to the release, over the wire in one VM.
+release() {
+	local kib
+
+	say "bench: release"
+	for kib in 16 64 1024; do
+		"$vm_dir/run.sh" -t 600 -c "$results/console" "$kernel" "$module" \
+			"$programs/release /run/zcopy/xfs $kib 500" \
+			>>"$results/measured"
+	done
+}
+
 for benchmark; do
 	case $benchmark in
-	large | small | concurrent | latency) "$benchmark" ;;
+	large | small | concurrent | latency | release) "$benchmark" ;;
 	*) usage ;;
 	esac
 done
