@@ -70,7 +70,7 @@ transfer() {
 }
 
 echo "TAP version 13"
-echo 1..19
+echo 1..23
 
 head -c 3000001 /dev/urandom >"$folder/file"
 head -c 700 /dev/urandom >"$folder/header"
@@ -94,6 +94,24 @@ check "header as text" \
 check "offset" transfer localhost "$folder/from-4097" --offset 4097
 check "offset beyond the end" \
 	transfer localhost "$folder/empty" --offset 1G
+
+check "nocache" transfer 127.0.0.1 "$folder/file" --nocache
+check "lease" transfer localhost "$folder/with-text" --lease --header 'a line'
+
+in_use() {
+	local status=0
+
+	receive
+	exec 3>>"$folder/file"
+	zcopy send --quiet --lease "$folder/file" "127.0.0.1:$port" \
+		2>"$folder/output" || status=$?
+	exec 3>&-
+	wait "$receiver"
+	receiver=''
+	[[ $status == 1 ]] && grep -q 'open for writing' "$folder/output" &&
+		cmp "$folder/empty" "$folder/received"
+}
+check "no lease on a file that is open for writing" in_use
 
 figures() {
 	receive
@@ -140,7 +158,9 @@ status 2 "no arguments" zcopy
 status 2 "unknown option" zcopy send --none "$folder/file" 127.0.0.1:1
 status 2 "unknown method" \
 	zcopy send --method none "$folder/file" 127.0.0.1:1
+status 2 "lease of another method" \
+	zcopy send --lease --method rw "$folder/file" 127.0.0.1:1
 status 0 "help" zcopy --help
 
 echo "# Totals: pass:$((number - failed)) fail:$failed xfail:0 xpass:0 skip:0 error:0"
-[[ $failed == 0 && $number == 19 ]]
+[[ $failed == 0 && $number == 23 ]]

@@ -134,7 +134,7 @@ void sender_start(struct sender *sender)
  * the moment a sender announced itself it sleeps interruptibly nowhere but in
  * the ioctl, waiting for room in the socket.
  */
-static bool sleeps(pid_t tid)
+bool sleeps(pid_t tid)
 {
 	char path[64], line[256] = "";
 	char state = '?';
@@ -231,8 +231,12 @@ const char *watch_end(struct watch *watch)
 	int descriptors = count_descriptors();
 	struct zcopy_stats stats;
 	int device = device_open();
+	uint64_t since = 0;
 
-	device_stats(device, ZCOPY_STATS_MODULE, &stats);
+	/* The network may have to let go of pages first. */
+	do {
+		device_stats(device, ZCOPY_STATS_MODULE, &stats);
+	} while ((stats.active || stats.folios_held) && patience(&since));
 	close(device);
 	close(watch->kmsg);
 	if (stats.active || stats.folios_held)

@@ -96,7 +96,8 @@ const char *file_holds(const struct file *file, uint64_t offset,
 const char *file_intact(const struct file *file);
 
 /* Sockets */
-enum transport { TCP4, TCP6, WIRE4, WIRE6, UNIX, MPTCP, VSOCK, TLS };
+enum transport { TCP4, TCP6, WIRE4, WIRE6, UNIX, MPTCP, VSOCK, TLS,
+		 VETH };	/* for who called veth_make() */
 
 struct pair {
 	int tx;
@@ -185,7 +186,9 @@ void sender_start(struct sender *sender);
 /* True when the thread sleeps in the ioctl. */
 bool sender_blocked(struct sender *sender);
 void sender_finish(struct sender *sender);
-/* True when the process or thread sleeps and can be interrupted. */
+/* True while the process or thread sleeps and can be interrupted ... */
+bool sleeps(pid_t tid);
+/* ... or when it comes to. */
 bool await_sleep(pid_t tid);
 
 /* Nothing may be left behind: descriptors, folios, kernel messages. */

@@ -3,18 +3,24 @@
 #
 # Both example servers against curl: 64 downloads side by side of files of all
 # sizes, each with the right hash; what is not there is not found; and the
-# server is alive afterwards.
+# server is alive afterwards. Then the example of leases, with a file that
+# somebody wants to truncate.
 
 set -euo pipefail
 
 folder=$ZCOPY_TESTDIR_EXT4/examples
 server=
+breaker=
+break_time=/proc/sys/fs/lease-break-time
+usual_break_time=$(<"$break_time")
 number=0
 failures=0
 
 # shellcheck disable=SC2317 # the trap reaches it
 clean_up() {
 	[[ -z $server ]] || kill "$server" 2>/dev/null || true
+	[[ -z $breaker ]] || kill "$breaker" 2>/dev/null || true
+	echo "$usual_break_time" >"$break_time"
 	rm -rf "$folder"
 }
 trap clean_up EXIT
@@ -125,8 +131,73 @@ module_is_idle() {
 	return 1
 }
 
+# A program that serves a file to one connection, which is open as 3.
+lease_start() {
+	lease "$1" "$2" "$3" >"$folder/said" &
+	server=$!
+	until { exec 3<>"/dev/tcp/127.0.0.1/$2"; } 2>/dev/null; do
+		kill -0 "$server" || return 1
+	done
+}
+
+# It has a lease, and sleeps, as nobody reads: it is in the call.
+lease_waits() {
+	until grep -q ' LEASE .* READ ' /proc/locks &&
+		grep -q '^State:.*sleeping' "/proc/$server/status"; do
+		kill -0 "$server" || return 1
+	done
+}
+
+lease_ends() {
+	local status=0
+
+	exec 3<&-
+	wait "$server" || status=$?
+	server=
+	[[ $status -eq $1 ]] && grep -q "$2" "$folder/said"
+}
+
+# Nobody breaks the lease, and what arrives is the file.
+lease_kept() {
+	lease_start "$1" "$2" "$folder/files/1048577" || return 1
+	cmp "$folder/files/1048577" <&3 && lease_ends 0 'one version' &&
+		! grep -q 'had to wait' "$folder/said"
+}
+
+# Somebody truncates the file while it is sent, and waits.
+lease_broken_by_truncate() {
+	cp "$folder/files/$((65 << 20))" "$folder/changing"
+	lease_start "$1" "$2" "$folder/changing" && lease_waits || return 1
+	# Not truncate(1): that does not wait but fails.
+	(: >"$folder/changing") &
+	breaker=$!
+}
+
+breaker_ends() {
+	wait "$breaker" || return 1
+	breaker=
+	[[ ! -s $folder/changing ]]
+}
+
+# The signal ends the call; the peer sees that it did not get all.
+lease_own() {
+	lease_broken_by_truncate own "$1" && breaker_ends || return 1
+	! cat <&3 >"$folder/got/part" 2>/dev/null || return 1
+	lease_ends 1 'was reset' && grep -q 'had to wait' "$folder/said"
+}
+
+# The truncation waits until the old version has arrived whole.
+lease_zcopy() {
+	lease_broken_by_truncate zcopy "$1" || return 1
+	until grep -q ' LEASE .*BREAKING' /proc/locks; do
+		kill -0 "$breaker" || return 1
+	done
+	cmp "$folder/files/$((65 << 20))" <&3 && lease_ends 0 'one version' &&
+		grep -q 'had to wait' "$folder/said" && breaker_ends
+}
+
 programs=(epoll-server uring-server)
-printf 'TAP version 13\n1..%d\n' $((${#programs[@]} * 7))
+printf 'TAP version 13\n1..%d\n' $((${#programs[@]} * 7 + 5))
 make_files
 port=8100
 for program in "${programs[@]}"; do
@@ -139,4 +210,11 @@ for program in "${programs[@]}"; do
 	check "$program is alive" is_alive
 	check "$program: nothing is left" module_is_idle
 done
+# So long that it is never over.
+echo 3600 >"$break_time"
+check "lease of its own: one version" lease_kept own 8110
+check "ZCOPY_LEASE: one version" lease_kept zcopy 8111
+check "lease of its own: the signal ends the call" lease_own 8112
+check "ZCOPY_LEASE: the truncation waits" lease_zcopy 8113
+check "leases: nothing is left" module_is_idle
 [[ $failures -eq 0 ]]

@@ -202,7 +202,7 @@ FIXTURE_TEARDOWN(fault)
 	EXPECT_STREQ("", file_intact(&self->file));
 	file_close(&self->file);
 	close(self->device);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 TEST_F(fault, open)

@@ -10,7 +10,7 @@
 
 #include "kselftest_harness.h"
 
-#include "common.h"
+#include "queue_common.h"
 
 #define ROUNDS	400
 #define FILES	4
@@ -184,6 +184,19 @@ static int spoil(FIXTURE_DATA(fuzz) *self, struct zcopy_segment *segment)
 }
 
 /*
+ * Flags that are served together. What ZCOPY_MORE holds back would be waited
+ * for by ZCOPY_SYNC until TCP's timer sends it: right, and slow.
+ */
+static uint32_t random_flags(FIXTURE_DATA(fuzz) *self)
+{
+	uint32_t flags = any(self) & self->info.transfer_flags & ~ZCOPY_LEASE;
+
+	if (flags & ZCOPY_SYNC)
+		flags &= ~(ZCOPY_NOTIFY | ZCOPY_MORE);
+	return one_in(self, 20) ? flags | ZCOPY_LEASE : flags;
+}
+
+/*
  * Fill in a request. Returns the errno it is refused with, or 0; then the
  * parts say what arrives, and *truncated whether a file is too short.
  */
@@ -203,7 +216,7 @@ static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
 		.segments = (uintptr_t)self->segments,
 		.nr_segments = nr,
 		.socket = socket,
-		.flags = any(self) & self->info.transfer_flags,
+		.flags = random_flags(self),
 		.readahead = one_in(self, 2) ? below(self, 70) : 0,
 	};
 	for (i = 0; i < nr; i++) {
@@ -220,6 +233,10 @@ static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
 		} else if (segment->fd == ZCOPY_MEMORY && spoilt == -EFAULT) {
 			if (in_memory + segment->len > self->info.max_memory)
 				spoilt = -EMSGSIZE;
+		} else if (!spoilt && transfer->flags & ZCOPY_LEASE) {
+			/* The test has all files open for writing. */
+			spoilt = segment->fd == self->files[MEMFD].fd ?
+				 -ENOLCK : -EAGAIN;
 		}
 		error = error ?: spoilt;
 		if (segment->fd != ZCOPY_MEMORY && segment->len &&
@@ -246,12 +263,12 @@ static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
 					below(self, UINT32_MAX / 2);
 		error = -EMSGSIZE;
 	}
-	if (one_in(self, 40)) {
-		transfer->flags |= ZCOPY_LEASE;
-		error = -EOPNOTSUPP;
-	}
 	if (!transfer->nr_segments)
 		error = -EINVAL;
+	if (one_in(self, 40)) {
+		transfer->flags |= ZCOPY_SYNC | ZCOPY_NOTIFY;
+		error = -EINVAL;
+	}
 	if (one_in(self, 40)) {
 		transfer->readahead = ZCOPY_MAX_READAHEAD + 1 +
 				      below(self, INT32_MAX);
@@ -268,18 +285,54 @@ static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
 	return error;
 }
 
+/* Of a transfer that was not refused; the first completion, if it has two. */
+static uint32_t completion_flags(uint32_t flags, bool truncated)
+{
+	return (truncated ? ZCOPY_C_TRUNCATED : 0) |
+	       (flags & ZCOPY_SYNC ? ZCOPY_C_RELEASED : 0) |
+	       (flags & ZCOPY_NOTIFY ? ZCOPY_C_MORE : 0);
+}
+
+/*
+ * Whoever waits for the release gets a copy of AF_UNIX, always, and of TCP on
+ * loopback sooner or later.
+ */
+static uint32_t copied(uint32_t flags, enum transport transport, uint64_t total,
+		       uint32_t is)
+{
+	if (!total || !(flags & (ZCOPY_SYNC | ZCOPY_NOTIFY | ZCOPY_NOCACHE |
+				 ZCOPY_LEASE)))
+		return 0;
+	return transport == UNIX ? ZCOPY_C_COPIED : is & ZCOPY_C_COPIED;
+}
+
+/* "" when the second completion of a transfer is as the first one said. */
+static const char *notice(FIXTURE_DATA(fuzz) *self)
+{
+	struct zcopy_completion second, want = self->send.completion;
+
+	if (reap(self->device, &second, 1) != 1)
+		return "it does not come";
+	want.flags ^= ZCOPY_C_MORE | ZCOPY_C_RELEASED;
+	want.flags |= second.flags & ZCOPY_C_COPIED;
+	return memcmp(&want, &second, sizeof(want)) ? "it differs" : "";
+}
+
 TEST_F(fuzz, model)
 {
 	const struct zcopy_completion *completion = &self->send.completion;
 	const enum transport transports[] = { TCP4, TCP6, UNIX };
-	uint64_t round, refused = 0, sent = 0, total;
+	uint64_t round, refused = 0, sent = 0, notices = 0, total;
+	enum transport transport;
 	struct reader reader;
 	struct pair pair;
 	bool truncated;
+	uint32_t flags;
 	int error;
 
 	for (round = 0; round < self->rounds; round++) {
-		pair_open(&pair, transports[below(self, 3)], 0);
+		transport = transports[below(self, 3)];
+		pair_open(&pair, transport, 0);
 		error = random_request(self, pair.tx, &truncated);
 		total = error ? 0 : parts_total(self->parts,
 						self->send.transfer.nr_segments);
@@ -298,14 +351,28 @@ TEST_F(fuzz, model)
 		pair_close(&pair);
 		ASSERT_EQ(total, completion->bytes);
 		ASSERT_EQ(0, completion->error);
-		ASSERT_EQ(!error && truncated ? ZCOPY_C_TRUNCATED : 0,
-			  completion->flags);
+		flags = self->send.transfer.flags;
+		if (error) {
+			ASSERT_EQ(0, completion->flags);
+		} else {
+			ASSERT_EQ(completion_flags(flags, truncated) |
+				  copied(flags, transport, total,
+					 completion->flags),
+				  completion->flags) {
+				TH_LOG("round %ju", (uintmax_t)round);
+			}
+		}
+		if (completion->flags & ZCOPY_C_MORE) {
+			ASSERT_STREQ("", notice(self));
+			notices++;
+		}
 		refused += !!error;
 		sent += !error;
 	}
 	TH_LOG("%ju sent, %ju refused", (uintmax_t)sent, (uintmax_t)refused);
 	EXPECT_LT(0, sent);
 	EXPECT_LT(0, refused);
+	EXPECT_LT(0, notices);
 }
 
 /* Numbers, sizes and bytes without any sense: nothing breaks, nothing stays. */

@@ -11,7 +11,7 @@
 
 #include "kselftest_harness.h"
 
-#include "common.h"
+#include "flight.h"
 
 #define SIZE	(MIB + 9)
 #define UNSET	77		/* in *sbytes before a call */
@@ -127,8 +127,8 @@ TEST_F(library, errors)
 	EXPECT_EQ(-EBADF, zcopy_send(zcopy, &transfer, &completion));
 	transfer.socket = self->file.fd;
 	EXPECT_EQ(-ENOTSOCK, zcopy_send(zcopy, &transfer, &completion));
-	transfer.flags = ZCOPY_LEASE;
-	EXPECT_EQ(-EOPNOTSUPP, zcopy_send(zcopy, &transfer, &completion));
+	transfer.flags = ZCOPY_SYNC | ZCOPY_NOTIFY;
+	EXPECT_EQ(-EINVAL, zcopy_send(zcopy, &transfer, &completion));
 	transfer.flags = 1U << 31;
 	EXPECT_EQ(-EINVAL, zcopy_send(zcopy, &transfer, &completion));
 	EXPECT_EQ(0, memcmp(&completion, &untouched, sizeof(untouched)));
@@ -210,6 +210,9 @@ TEST_F(library, sendfile)
 	sends(_metadata, self, 0, 0, &both, whole, 3,
 	      SF_FLAGS(16, SF_USER_READAHEAD));
 	sends(_metadata, self, 0, 0, &both, whole, 3, SF_FLAGS(0xffff, 0));
+	sends(_metadata, self, 0, 0, &both, whole, 3, SF_SYNC);
+	sends(_metadata, self, 0, 0, &both, whole, 3,
+	      SF_FLAGS(7, SF_NOCACHE | SF_SYNC));
 }
 
 TEST_F(library, sendfile_many_iovecs)
@@ -287,9 +290,6 @@ TEST_F(library, sendfile_errors)
 		{ file, alone, 0, NULL, 0, ENOTCONN },
 		{ file, file, 0, NULL, 0, ENOTSOCK },
 		{ proc, tx, 0, NULL, 0, EOPNOTSUPP },
-		{ file, tx, 0, NULL, SF_SYNC, EOPNOTSUPP },
-		{ file, tx, 0, NULL, SF_NOCACHE, EOPNOTSUPP },
-		{ file, tx, 0, NULL, SF_FLAGS(7, SF_NOCACHE), EOPNOTSUPP },
 	};
 	off_t bytes;
 	size_t i;
@@ -422,6 +422,7 @@ static void ignore(int number)
 struct call {
 	int file;
 	int socket;
+	int flags;
 	pid_t tid;
 	int result;
 	int error;
@@ -434,7 +435,7 @@ static void *call_sendfile(void *argument)
 
 	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
 	call->result = zcopy_sendfile(call->file, call->socket, 0, 0, NULL,
-				      &call->bytes, 0);
+				      &call->bytes, call->flags);
 	call->error = errno;
 	return NULL;
 }
@@ -462,6 +463,32 @@ TEST_F(library, sendfile_interrupted)
 	EXPECT_LT(0, call.bytes);
 	EXPECT_TRUE(cursor_take(&cursor, pair.rx, call.bytes));
 	EXPECT_STREQ("", cursor_verdict(&cursor, call.bytes));
+	pair_close(&pair);
+}
+
+/* All is sent, and the signal comes while the call waits for the peer. */
+TEST_F(library, sendfile_sync_interrupted)
+{
+	const struct sigaction action = { .sa_handler = ignore };
+	const struct part whole = of_file(&self->file, 0, 0);
+	struct cursor cursor = { .parts = &whole, .nr = 1 };
+	struct call call = { .file = self->file.fd, .flags = SF_SYNC };
+	pthread_t thread;
+	struct pair pair;
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	roomy_open(&pair, TCP4);
+	call.socket = pair.tx;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, call_sendfile, &call));
+	ASSERT_TRUE(await_accepted(pair.tx, SIZE));
+	ASSERT_TRUE(await_sleep(call.tid));
+	ASSERT_EQ(0, pthread_kill(thread, SIGUSR1));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-1, call.result);
+	EXPECT_EQ(EINTR, call.error);
+	EXPECT_EQ(SIZE, call.bytes);
+	EXPECT_TRUE(cursor_take(&cursor, pair.rx, SIZE));
+	EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
 	pair_close(&pair);
 }
 

@@ -26,6 +26,7 @@ static const struct endpoint {
 	[MPTCP] = { AF_INET, IPPROTO_MPTCP, "127.0.0.1", NULL, NULL },
 	[VSOCK] = { AF_VSOCK, 0, NULL, NULL, NULL },
 	[TLS] = { AF_INET, IPPROTO_TCP, "127.0.0.1", NULL, NULL },
+	[VETH] = { AF_INET, IPPROTO_TCP, "10.10.0.2", "left", "right" },
 };
 
 int namespace_enter(const char *name)

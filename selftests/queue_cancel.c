@@ -46,7 +46,7 @@ FIXTURE_TEARDOWN(cancel)
 	EXPECT_STREQ("", file_intact(&self->cold));
 	file_close(&self->file);
 	file_close(&self->cold);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* Nobody reads: the first one waits for space, the others for it. */

@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(cold)
 	EXPECT_STREQ("", file_intact(&self->hot));
 	file_close(&self->cold);
 	file_close(&self->hot);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* Hot transfers to sockets of their own, some of them larger than a turn. */

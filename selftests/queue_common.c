@@ -177,12 +177,6 @@ bool await_active(uint64_t nr)
 	return reached;
 }
 
-const char *watch_idle(struct watch *watch)
-{
-	await_active(0);
-	return watch_end(watch);
-}
-
 void descriptors_allow(size_t nr)
 {
 	struct rlimit limit;

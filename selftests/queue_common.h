@@ -49,8 +49,6 @@ int cancel_all(int device);
 struct zcopy_stats stats_of(int device, uint32_t scope);
 /* True when the module comes to have so many transfers under way. */
 bool await_active(uint64_t nr);
-/* As watch_end(), once the transfers of closed contexts have ended. */
-const char *watch_idle(struct watch *watch);
 
 /* Allow this process so many descriptors. */
 void descriptors_allow(size_t nr);

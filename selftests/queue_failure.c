@@ -37,7 +37,7 @@ FIXTURE_TEARDOWN(failure)
 	pair_close(&self->pair);
 	file_close(&self->file);
 	file_close(&self->hot);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* The page at the offset cannot be read: all before it arrives, and its error. */

@@ -34,7 +34,7 @@ FIXTURE_TEARDOWN(library)
 	zcopy_close(self->zcopy);
 	pair_close(&self->pair);
 	file_close(&self->file);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* The parts arrive. */

@@ -96,7 +96,7 @@ FIXTURE_TEARDOWN(limits)
 	close(self->device);
 	pair_close(&self->pair);
 	file_close(&self->file);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* Offers nr copies of a transfer, numbered from first on; what came of it. */

@@ -77,7 +77,7 @@ FIXTURE_TEARDOWN(memory)
 	EXPECT_EQ(0, rmdir(GROUP));
 	if (!self->controlled)
 		write_file(ROOT "/cgroup.subtree_control", "-memory");
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 struct cost {

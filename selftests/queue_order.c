@@ -49,7 +49,7 @@ FIXTURE_TEARDOWN(order)
 	close(self->device);
 	EXPECT_STREQ("", file_intact(&self->file));
 	file_close(&self->file);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* Each has a content of its own: a header and a piece of the file. */

@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(poll)
 	close(self->device);
 	pair_close(&self->pair);
 	file_close(&self->file);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 static void complete(FIXTURE_DATA(poll) *self)

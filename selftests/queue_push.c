@@ -58,7 +58,7 @@ FIXTURE_TEARDOWN(push)
 	file_close(&self->file);
 	file_close(&self->cold);
 	file_close(&self->colder);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 static struct tcp_info information(int fd)

@@ -39,7 +39,7 @@ FIXTURE_TEARDOWN(read)
 	close(self->device);
 	pair_close(&self->pair);
 	file_close(&self->file);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* Transfers that are complete when this returns. */

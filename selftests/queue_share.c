@@ -38,7 +38,7 @@ FIXTURE_TEARDOWN(share)
 	pair_close(&self->pair);
 	EXPECT_STREQ("", file_intact(&self->file));
 	file_close(&self->file);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 static void submit_both(FIXTURE_DATA(share) *self, int device)

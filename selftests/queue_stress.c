@@ -74,7 +74,7 @@ FIXTURE_TEARDOWN(stress)
 	close(self->device);
 	EXPECT_STREQ("", file_intact(&self->file));
 	file_close(&self->file);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 static void *sink_run(void *argument)

@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(wait)
 	pair_close(&self->pair);
 	pair_close(&self->open);
 	file_close(&self->file);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* A call on a thread of its own. */

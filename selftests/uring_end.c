@@ -64,7 +64,7 @@ FIXTURE_TEARDOWN(end)
 	EXPECT_STREQ("", file_intact(&self->cold));
 	file_close(&self->file);
 	file_close(&self->cold);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* Bring transfers into every state; the disk must be suspended. */

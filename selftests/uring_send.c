@@ -79,7 +79,7 @@ FIXTURE_TEARDOWN(send)
 	pair_close(&self->pair);
 	EXPECT_STREQ("", file_intact(&self->file));
 	file_close(&self->file);
-	EXPECT_STREQ("", watch_idle(&self->watch));
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 /* The next CQE is this one. */
@@ -143,19 +143,22 @@ TEST_F(send, refused)
 {
 	const struct zcopy_completion before = self->done;
 	struct zcopy_segment segment = { .fd = -1 };
-	struct zcopy_transfer rows[5];
-	const int errors[] = { -EINVAL, -EOPNOTSUPP, -EBADF, -EBADF, -EFAULT };
+	struct zcopy_transfer rows[6];
+	const int errors[] = { -EINVAL, -EINVAL, -EBADF, -EBADF, -EFAULT,
+			       -EAGAIN };
 	size_t i;
 
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < 6; i++)
 		rows[i] = self->transfer;
 	rows[0].nr_segments = 0;
-	rows[1].flags = ZCOPY_SYNC;
+	rows[1].flags = ZCOPY_SYNC | ZCOPY_NOTIFY;
 	rows[2].socket = -1;
 	rows[3].segments = (uintptr_t)&segment;
 	rows[3].nr_segments = 1;
 	rows[4].segments = 8;
-	for (i = 0; i < 5; i++) {
+	/* The test has the file open for writing. */
+	rows[5].flags = ZCOPY_LEASE;
+	for (i = 0; i < 6; i++) {
 		ring_send(&self->ring, self->device, &rows[i], &self->done, i);
 		ring_submit(&self->ring);
 		expect_answer(_metadata, self, i, errors[i]);
