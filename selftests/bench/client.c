@@ -26,6 +26,7 @@ struct connection {
 static struct sockaddr_in server = { .sin_family = AF_INET };
 static struct connection *connections;
 static unsigned int nr_connections;
+static unsigned int low_water;
 static int epoll;
 
 static void set_bytes(int fd, int option, unsigned int bytes)
@@ -69,6 +70,7 @@ static void open_connections(const struct peer_order *order)
 	for (i = 0; i < nr_connections; i++)
 		close(connections[i].fd);
 	nr_connections = order->count;
+	low_water = order->low_water;
 	connections = reallocarray(connections, nr_connections,
 				   sizeof(*connections));
 	if (!connections)
@@ -104,6 +106,9 @@ static uint64_t read_some(struct connection *connection, uint64_t most)
 		errx(1, "the server closed with %llu bytes to come",
 		     (unsigned long long)connection->left);
 	connection->left -= n;
+	/* Less than the mark is to come: it would never be reached. */
+	if (connection->left && connection->left < low_water)
+		set_bytes(connection->fd, SO_RCVLOWAT, connection->left);
 	return n;
 }
 
@@ -113,8 +118,10 @@ static void read_all(const struct peer_order *order, int control)
 	uint64_t step = order->step;
 	unsigned int i;
 
-	for (i = 0; i < nr_connections; i++)
+	for (i = 0; i < nr_connections; i++) {
 		connections[i].left = order->bytes;
+		set_bytes(connections[i].fd, SO_RCVLOWAT, low_water);
+	}
 	while (left) {
 		struct epoll_event events[256];
 		int n = epoll_wait(epoll, events, 256, -1);
