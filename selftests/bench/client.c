@@ -11,23 +11,15 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "peer.h"
 
-struct connection {
-	int fd;
-	uint64_t left;
-};
-
 static struct sockaddr_in server = { .sin_family = AF_INET };
-static struct connection *connections;
+static int *connections;
 static unsigned int nr_connections;
-static unsigned int low_water;
-static int epoll;
 
 static void set_bytes(int fd, int option, unsigned int bytes)
 {
@@ -43,7 +35,6 @@ static int connect_one(const struct peer_order *order)
 	if (fd < 0)
 		err(1, "socket");
 	set_bytes(fd, SO_RCVBUF, order->receive_buffer);
-	set_bytes(fd, SO_RCVLOWAT, order->low_water);
 	if (!connect(fd, (struct sockaddr *)&server, sizeof(server)))
 		return fd;
 	if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != ETIMEDOUT)
@@ -68,72 +59,50 @@ static void open_connections(const struct peer_order *order)
 	unsigned int i;
 
 	for (i = 0; i < nr_connections; i++)
-		close(connections[i].fd);
+		close(connections[i]);
 	nr_connections = order->count;
-	low_water = order->low_water;
 	connections = reallocarray(connections, nr_connections,
 				   sizeof(*connections));
 	if (!connections)
 		err(1, "%u connections", nr_connections);
 
 	for (i = 0; i < nr_connections; i++) {
-		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
-
-		connections[i].fd = connect_one(order);
-		if (connections[i].fd < 0)
+		connections[i] = connect_one(order);
+		if (connections[i] < 0)
 			errx(1, "connection %u was refused", i);
-		if (epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].fd, &event))
-			err(1, "epoll_ctl");
 	}
 }
 
 /* Read once from a connection, without copying. Return: bytes. */
-static uint64_t read_some(struct connection *connection, uint64_t most)
+static uint64_t read_some(int fd, uint64_t most)
 {
-	ssize_t n;
+	ssize_t n = recv(fd, NULL, most, MSG_TRUNC);
 
-	if (most > connection->left)
-		most = connection->left;
-	/* More than was ordered is the server's mistake. */
-	if (!most)
-		errx(1, "too many bytes on a connection");
-	n = recv(connection->fd, NULL, most, MSG_TRUNC | MSG_DONTWAIT);
-	if (n < 0 && errno == EAGAIN)
-		return 0;
 	if (n < 0)
 		err(1, "recv");
 	if (!n)
-		errx(1, "the server closed with %llu bytes to come",
-		     (unsigned long long)connection->left);
-	connection->left -= n;
-	/* Less than the mark is to come: it would never be reached. */
-	if (connection->left && connection->left < low_water)
-		set_bytes(connection->fd, SO_RCVLOWAT, connection->left);
+		errx(1, "the server closed early");
 	return n;
 }
 
+/*
+ * One connection after the other: how a connection fares does not depend on how
+ * many others wait.
+ */
 static void read_all(const struct peer_order *order, int control)
 {
-	uint64_t left = order->bytes * nr_connections;
 	uint64_t step = order->step;
 	unsigned int i;
 
 	for (i = 0; i < nr_connections; i++) {
-		connections[i].left = order->bytes;
-		set_bytes(connections[i].fd, SO_RCVLOWAT, low_water);
-	}
-	while (left) {
-		struct epoll_event events[256];
-		int n = epoll_wait(epoll, events, 256, -1);
+		uint64_t left = order->bytes;
 
-		if (n < 0)
-			err(1, "epoll_wait");
-		while (n--) {
-			uint64_t bytes;
+		while (left) {
+			uint64_t n = read_some(connections[i],
+					       left < step ? left : step);
 
-			bytes = read_some(&connections[events[n].data.u32], step);
-			left -= bytes;
-			step -= bytes;
+			left -= n;
+			step -= n;
 			if (step)
 				continue;
 			step = order->step;
@@ -155,9 +124,6 @@ int main(int argc, char **argv)
 	server.sin_port = htons(PEER_PORT);
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		err(1, "RLIMIT_NOFILE");
-	epoll = epoll_create1(0);
-	if (epoll < 0)
-		err(1, "epoll_create1");
 
 	control = connect_control();
 	while ((n = recv(control, &order, sizeof(order), MSG_WAITALL)) ==

@@ -27,9 +27,6 @@
 #define SEND_BUFFER	(8 << 10)
 #define RECEIVE_BUFFER	(16 << 10)
 
-/* The client reads in steps of so much, however busy it is. */
-#define LOW_WATER	(8 << 10)
-
 #define COMPLETIONS	256
 
 static struct zcopy *zcopy;
@@ -102,8 +99,7 @@ static void measure(int listener, int control, int file, unsigned int at_once,
 	int buffer = SEND_BUFFER;
 	unsigned int i;
 
-	peer_open(listener, control, sockets, at_once, RECEIVE_BUFFER,
-		  LOW_WATER);
+	peer_open(listener, control, sockets, at_once, RECEIVE_BUFFER);
 	for (i = 0; i < at_once; i++)
 		if (setsockopt(sockets[i], SOL_SOCKET, SO_SNDBUF, &buffer,
 			       sizeof(buffer)))

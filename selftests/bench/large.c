@@ -87,7 +87,7 @@ static void measure(const struct method *method, int listener, int control,
 {
 	int socket;
 
-	peer_open(listener, control, &socket, 1, 0, 0);
+	peer_open(listener, control, &socket, 1, 0);
 	peer_read(control, WARM_UP, WARM_UP);
 	method->send(socket, file, 0, WARM_UP);
 	peer_wait(control);

@@ -53,13 +53,12 @@ static void give_order(int control, const struct peer_order *order)
  * had; closing their server side is the caller's.
  */
 void peer_open(int listener, int control, int *sockets, unsigned int count,
-	       unsigned int receive_buffer, unsigned int low_water)
+	       unsigned int receive_buffer)
 {
 	struct peer_order order = {
 		.what = PEER_OPEN,
 		.count = count,
 		.receive_buffer = receive_buffer,
-		.low_water = low_water,
 	};
 	unsigned int i;
 
@@ -69,7 +68,8 @@ void peer_open(int listener, int control, int *sockets, unsigned int count,
 }
 
 /*
- * Have the client read @bytes from each connection; until then it reads none.
+ * Have the client read @bytes from each connection, one after the other; until
+ * then it reads none.
  * It answers whenever it has read another @step bytes of all of them together.
  */
 void peer_read(int control, uint64_t bytes, uint64_t step)

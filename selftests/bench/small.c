@@ -134,7 +134,7 @@ static void measure(const struct method *method, int listener, int control,
 	uint64_t burst_bytes = BURST * (HEADER + size);
 	int socket;
 
-	peer_open(listener, control, &socket, 1, 0, 0);
+	peer_open(listener, control, &socket, 1, 0);
 	peer_read(control, burst_bytes * bursts * 2, burst_bytes);
 	run(method->burst, control, socket, file, bursts);
 	window_begin();
