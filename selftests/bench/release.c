@@ -6,8 +6,8 @@
  *   release FOLDER KIB TRANSFERS
  *
  * Prints "release KIB TRANSFERS MEDIAN P90 P99 MAX", times in microseconds. The
- * acknowledgement is seen by asking again and again, so that a time is too short
- * by up to one such call, and 0 if the release was seen first.
+ * last ACK is seen by asking again and again, so that a time is too short by up
+ * to one such call, and 0 if the release was seen first.
  */
 #include <arpa/inet.h>
 #include <err.h>

@@ -64,7 +64,7 @@ $1 == "latency" {
 
 $1 == "release" {
 	if (!releases++)
-		releases_text = sprintf("\nrelease: microseconds from the last acknowledgement\n" \
+		releases_text = sprintf("\nrelease: microseconds from the last ACK\n" \
 			"  %-28s %10s %10s %10s %10s\n", "transfer", "median",
 			"p90", "p99", "longest")
 	releases_text = releases_text sprintf("  %-28s %10d %10d %10d %10d\n",

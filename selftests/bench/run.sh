@@ -105,7 +105,7 @@ latency() {
 		sed 's/^latency /&latency /' >>"$results/measured"
 }
 
-# From the last acknowledgement to the release, over the wire in one VM.
+# From the last ACK to the release, over the wire in one VM.
 release() {
 	local kib
 
