@@ -36,4 +36,4 @@ done
 
 # It loses nothing, but it is slow: no timer may take that for a loss, or ask
 # a client again and again that does not want to read yet.
-ip route change 10.9.1.0/24 dev "$card" src "10.9.1.$1" rto_min 20s
+ip route change 10.9.1.0/24 dev "$card" src "10.9.1.$1" rto_min 120s
