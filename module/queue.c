@@ -200,9 +200,20 @@ void zcopy_queue_released(struct zcopy_xfer *xfer)
 	}
 }
 
-static bool has_completions(struct zcopy_context *context, unsigned int min)
+/*
+ * Are there enough completions, or can none come? One that is being delivered
+ * must be seen on one side or the other.
+ */
+static bool is_wait_over(struct zcopy_context *context, unsigned int min)
 {
-	return READ_ONCE(context->nr_unread) >= min;
+	bool over;
+
+	if (READ_ONCE(context->nr_unread) >= min)
+		return true;
+	spin_lock(&context->lock);
+	over = context->nr_unread >= min || !context->nr_queued;
+	spin_unlock(&context->lock);
+	return over;
 }
 
 /**
@@ -219,8 +230,7 @@ int zcopy_queue_wait(struct zcopy_context *context, unsigned int min,
 		     ktime_t timeout)
 {
 	return wait_event_interruptible_hrtimeout(context->wait,
-			has_completions(context, min) ||
-			!READ_ONCE(context->nr_queued), timeout);
+			is_wait_over(context, min), timeout);
 }
 
 /**
