@@ -6,7 +6,8 @@
 #
 #   out of the page cache: filemap_read() of that file copies what it returns;
 #   into the socket: tcp_sendmsg() copies whatever it takes, but for what
-#   skb_splice_from_iter() attached by reference;
+#   skb_splice_from_iter() or skb_zerocopy_iter_stream() attached by
+#   reference;
 #   in the network stack and the driver: skb_copy_bits(), which linearizing,
 #   pulling and segmenting come down to, skb_copy_and_csum_bits() and
 #   skb_copy_ubufs().
@@ -15,7 +16,7 @@
 # the stack runs, so it is counted for all, by the length of the single copy.
 
 tracing=/sys/kernel/tracing
-by_process=(page_cache socket by_reference)
+by_process=(page_cache socket by_reference tracked)
 by_length=(copy_bits copy_csum_bits copy_ubufs)
 
 declare -A triggers
@@ -29,6 +30,7 @@ copies_begin() {
 		f64:copies/page_cache filemap_read%return bytes=$retval:s64 inode=iocb->ki_filp->f_inode->i_ino:u64
 		f64:copies/socket tcp_sendmsg%return bytes=$retval:s32
 		f64:copies/by_reference skb_splice_from_iter%return bytes=$retval:s64
+		f64:copies/tracked skb_zerocopy_iter_stream%return bytes=$retval:s32
 		f:copies/copy_bits skb_copy_bits bytes=$arg4:s32
 		f:copies/copy_csum_bits skb_copy_and_csum_bits bytes=$arg4:s32
 		f:copies/copy_ubufs skb_copy_ubufs bytes=skb->data_len:s32
@@ -73,7 +75,7 @@ copies_end() {
 	)
 	socket=$(process_bytes "$1" socket)
 	payload=$(($(process_bytes "$1" page_cache) + stack + socket -
-		$(process_bytes "$1" by_reference)))
+		$(process_bytes "$1" by_reference) - $(process_bytes "$1" tracked)))
 	for event in "${!triggers[@]}"; do
 		echo "!${triggers[$event]}" >"$tracing/events/copies/$event/trigger"
 	done
