@@ -110,3 +110,20 @@ unsigned int break_time(unsigned int seconds)
 		die("set " BREAK_TIME);
 	return before;
 }
+
+static unsigned int usual;
+static pid_t maker;
+
+static void restore(void)
+{
+	if (getpid() == maker)
+		break_time(usual);
+}
+
+void break_time_long(void)
+{
+	usual = break_time(BREAK_LONG);
+	maker = getpid();
+	if (atexit(restore))
+		die("arrange for the break time");
+}

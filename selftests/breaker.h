@@ -30,7 +30,11 @@ int open_nonblocking(const struct file *file, int flags);
 /* From now on nobody has the file open for writing. */
 void file_seal(struct file *file);
 
+#define BREAK_LONG	3600	/* seconds that no test lasts */
+
 /* fs.lease-break-time, in seconds; what it was before. */
 unsigned int break_time(unsigned int seconds);
+/* BREAK_LONG until the program ends. */
+void break_time_long(void);
 
 #endif /* BREAKER_H */

@@ -18,7 +18,6 @@
 #define SEED	671U
 #define SIZE	MIB
 #define SMALL	(64 * 1024)	/* of a socket buffer */
-#define LONG	3600		/* seconds that no test lasts */
 #define NOBODY	65534
 
 /* What a completion may know already, though it does not wait for it. */
@@ -58,7 +57,7 @@ OVER(unix, UNIX, XFS);
 
 FIXTURE_SETUP(lease)
 {
-	break_time(LONG);
+	break_time(BREAK_LONG);
 	watch_begin(&self->watch);
 	self->device = device_open();
 	file_make(&self->file, variant->filesystem, SIZE, SEED);
@@ -439,23 +438,20 @@ TEST_F(lease, context_closed)
 	self->device = device_open();
 }
 
-static unsigned int usual;
 static pid_t maker;
 
-static void restore(void)
+static void enable(void)
 {
-	if (getpid() != maker)
-		return;
-	break_time(usual);
-	run("echo 1 > " ENABLE);
+	if (getpid() == maker)
+		run("echo 1 > " ENABLE);
 }
 
 int main(int argc, char **argv)
 {
 	veth_make();
-	usual = break_time(LONG);
+	break_time_long();
 	maker = getpid();
-	if (atexit(restore))
-		die("arrange for the break time");
+	if (atexit(enable))
+		die("arrange for the leases");
 	return test_harness_run(argc, argv);
 }

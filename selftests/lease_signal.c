@@ -22,7 +22,6 @@
 #define HEADER	200
 #define TOTAL	(SIZE + 2 * HEADER)
 #define SMALL	(64 * 1024)	/* of a socket buffer */
-#define LONG	3600		/* seconds that no test lasts */
 
 /* What the program has to tell, in memory that both processes see. */
 struct report {
@@ -67,7 +66,7 @@ OVER(unix, UNIX, EXT4);
 
 FIXTURE_SETUP(program)
 {
-	break_time(LONG);
+	break_time(BREAK_LONG);
 	watch_begin(&self->watch);
 	self->device = device_open();
 	file_make(&self->file, variant->filesystem, SIZE, SEED);
@@ -347,21 +346,9 @@ TEST_F(program, with_both)
 	EXPECT_EQ(0, breaker_finish(&self->breaker));
 }
 
-static unsigned int usual;
-static pid_t maker;
-
-static void restore(void)
-{
-	if (getpid() == maker)
-		break_time(usual);
-}
-
 int main(int argc, char **argv)
 {
 	veth_make();
-	usual = break_time(LONG);
-	maker = getpid();
-	if (atexit(restore))
-		die("arrange for the break time");
+	break_time_long();
 	return test_harness_run(argc, argv);
 }

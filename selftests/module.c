@@ -8,31 +8,7 @@
 
 #include "kselftest_harness.h"
 
-#include "common.h"
-
-#define NAME	"zcopy"
-
-/* 0 or -errno. */
-static int unload(void)
-{
-	return syscall(SYS_delete_module, NAME, O_NONBLOCK) ? -errno : 0;
-}
-
-static int load(void)
-{
-	const char *path = getenv("ZCOPY_KO");
-	int fd, error = 0;
-
-	if (!path)
-		die("ZCOPY_KO is not set");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		die("open %s", path);
-	if (syscall(SYS_finit_module, fd, "", 0))
-		error = -errno;
-	close(fd);
-	return error;
-}
+#include "queue_common.h"
 
 static bool node_exists(void)
 {
@@ -54,7 +30,7 @@ FIXTURE_SETUP(module)
 /* Whatever happened in a test, those that follow need the module. */
 FIXTURE_TEARDOWN_PARENT(module)
 {
-	int error = load();
+	int error = module_load();
 
 	if (error && error != -EEXIST)
 		die("load the module again: %s", strerror(-error));
@@ -77,11 +53,11 @@ TEST_F(module, open_holds_it)
 	int device = device_open();
 	int copy = dup(device);
 
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(-EAGAIN, module_unload());
 	close(device);
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(-EAGAIN, module_unload());
 	close(copy);
-	EXPECT_EQ(0, unload());
+	EXPECT_EQ(0, module_unload());
 }
 
 TEST_F(module, transfer_holds_it)
@@ -98,12 +74,12 @@ TEST_F(module, transfer_holds_it)
 	ASSERT_TRUE(sender_blocked(&sender));
 	close(sender.device);
 	/* No descriptor is left, but the call goes on. */
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(-EAGAIN, module_unload());
 	reader_start(&reader, pair.rx, &part, 1);
 	sender_finish(&sender);
 	EXPECT_STREQ("", reader_finish(&reader, self->file.size));
 	pair_close(&pair);
-	EXPECT_EQ(0, unload());
+	EXPECT_EQ(0, module_unload());
 }
 
 /* What was sent and not yet read needs the module no more. */
@@ -121,7 +97,7 @@ TEST_F(module, data_outlives_it)
 	pair_open(&pair, UNIX, 0);
 	ASSERT_EQ(0, send_parts(device, pair.tx, parts, 2, 0, &completion));
 	close(device);
-	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, module_unload());
 	EXPECT_TRUE(cursor_take(&cursor, pair.rx, completion.bytes));
 	EXPECT_STREQ("", cursor_verdict(&cursor, parts_total(parts, 2)));
 	pair_close(&pair);
@@ -137,13 +113,13 @@ TEST_F(module, clean_afterwards)
 	works(_metadata, self);
 	for (i = 0; i < 3; i++) {
 		watch_begin(&watch);
-		ASSERT_EQ(0, unload());
+		ASSERT_EQ(0, module_unload());
 		EXPECT_FALSE(node_exists());
-		EXPECT_NE(0, access("/sys/module/" NAME, F_OK));
-		EXPECT_EQ(-ENOENT, unload());
-		ASSERT_EQ(0, load());
+		EXPECT_NE(0, access("/sys/module/zcopy", F_OK));
+		EXPECT_EQ(-ENOENT, module_unload());
+		ASSERT_EQ(0, module_load());
 		EXPECT_TRUE(node_exists());
-		EXPECT_EQ(-EEXIST, load());
+		EXPECT_EQ(-EEXIST, module_load());
 		device = device_open();
 		device_stats(device, ZCOPY_STATS_MODULE, &stats);
 		EXPECT_EQ(0, stats.transfers);
@@ -170,10 +146,10 @@ TEST_F(module, killed_owner)
 		_exit(0);
 	}
 	ASSERT_TRUE(await_sleep(child));
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(-EAGAIN, module_unload());
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(child, waitpid(child, NULL, 0));
-	EXPECT_EQ(0, unload());
+	EXPECT_EQ(0, module_unload());
 	pair_close(&pair);
 }
 
