@@ -28,7 +28,7 @@ static int check_transfer(const struct zcopy_transfer *transfer)
 		return -EINVAL;
 	if ((transfer->flags & ZCOPY_SYNC) && (transfer->flags & ZCOPY_NOTIFY))
 		return -EINVAL;
-	if (transfer->reserved[0] || transfer->reserved[1])
+	if (transfer->reserved || transfer->offset)
 		return -EINVAL;
 	if (transfer->readahead > ZCOPY_MAX_READAHEAD)
 		return -EINVAL;

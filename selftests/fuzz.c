@@ -275,7 +275,7 @@ static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
 		error = -EINVAL;
 	}
 	if (one_in(self, 40)) {
-		transfer->reserved[below(self, 2)] = 1 + below(self, 1 << 20);
+		transfer->reserved = 1 + below(self, 1 << 20);
 		error = -EINVAL;
 	}
 	if (one_in(self, 40)) {
@@ -401,8 +401,7 @@ TEST_F(fuzz, garbage)
 			send->transfer.segments = (uintptr_t)(argument + 9);
 			send->transfer.nr_segments = 1 + below(self, 5);
 			send->transfer.flags &= self->info.transfer_flags;
-			send->transfer.reserved[0] = 0;
-			send->transfer.reserved[1] = 0;
+			send->transfer.reserved = 0;
 		}
 		if (ioctl(self->device, command, argument)) {
 			ASSERT_TRUE(errno == ENOTTY || errno == EINVAL ||

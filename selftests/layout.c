@@ -21,10 +21,12 @@ SIZE(zcopy_transfer, 48);
 FIELD(zcopy_transfer, user_data, 0);
 FIELD(zcopy_transfer, segments, 8);
 FIELD(zcopy_transfer, nr_segments, 16);
+FIELD(zcopy_transfer, target, 20);
 FIELD(zcopy_transfer, socket, 20);
 FIELD(zcopy_transfer, flags, 24);
 FIELD(zcopy_transfer, readahead, 28);
-FIELD(zcopy_transfer, reserved, 32);
+FIELD(zcopy_transfer, offset, 32);
+FIELD(zcopy_transfer, reserved, 40);
 
 SIZE(zcopy_completion, 24);
 FIELD(zcopy_completion, user_data, 0);

@@ -264,7 +264,7 @@ TEST_F(submit, bad_in_the_middle)
 		{ {}, { addr, len, fd, flags }, error }
 		BAD(flags, 0x80, -EINVAL),
 		BAD(flags, 1U << 31, -EINVAL),
-		BAD(reserved[1], 1, -EINVAL),
+		BAD(reserved, 1, -EINVAL),
 		BAD(readahead, ZCOPY_MAX_READAHEAD + 1, -EINVAL),
 		BAD(flags, ZCOPY_SYNC | ZCOPY_NOTIFY, -EINVAL),
 		/* The test has the file open for writing. */
@@ -299,7 +299,7 @@ TEST_F(submit, bad_in_the_middle)
 			t.nr_segments = 2;
 		}
 		t.flags = bad->flags;
-		t.reserved[1] = bad->reserved[1];
+		t.reserved = bad->reserved;
 		t.readahead = bad->readahead;
 		t.socket = bad->socket ?: t.socket;
 		t.segments = bad->segments ?: t.segments;

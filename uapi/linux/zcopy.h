@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * zcopy: file-to-socket transfers as gather lists of page references.
+ * zcopy: transfers of files to sockets, pipes and files, as gather lists of
+ * page references.
  *
  * This header is the contract between /dev/zcopy and programs. All types have
  * a fixed width and the same layout for 32-bit and 64-bit callers. Structures
@@ -53,9 +54,11 @@ struct zcopy_segment {
  *	released. Pages that were cached before, and those that somebody else
  *	uses, maps or has written to meanwhile, stay.
  * %ZCOPY_SYNC
- *	Complete at the release: when the network no longer references any page
+ *	Complete at the release: when the target no longer references any page
  *	of the transfer, so that the files may be changed. Not with
- *	%ZCOPY_NOTIFY.
+ *	%ZCOPY_NOTIFY. Nobody can tell of a pipe: with this flag,
+ *	%ZCOPY_NOTIFY, %ZCOPY_NOCACHE or %ZCOPY_LEASE it gets a copy, which is
+ *	released at once. A file has nothing but copies.
  * %ZCOPY_NOTIFY
  *	Two completions: one when all is sent, with %ZCOPY_C_MORE, and one at
  *	the release. The first one comes the way the transfer was submitted,
@@ -71,6 +74,7 @@ struct zcopy_segment {
  *	-ESTALE. The program's own leases are left alone.
  * %ZCOPY_MORE
  *	More data follows on this socket: do not push the last partial packet.
+ *	It means nothing for other targets.
  *
  * A flag the running module does not know is refused with EINVAL, never
  * ignored; zcopy_info.transfer_flags tells which ones it knows.
@@ -87,24 +91,37 @@ struct zcopy_segment {
 #define ZCOPY_MAX_READAHEAD	65535U
 
 /**
- * struct zcopy_transfer - one unit of work: a vector of segments to a socket
+ * struct zcopy_transfer - one unit of work: a vector of segments to a target
  * @user_data:   any value; comes back in the completion
  * @segments:    user address of an array of struct zcopy_segment, sent in order
  * @nr_segments: elements of @segments, 1 to zcopy_info.max_segments
- * @socket:      descriptor of a connected stream socket: TCP (IPv4, IPv6,
- *               kernel TLS included), MPTCP, AF_UNIX or AF_VSOCK
+ * @target:      descriptor of a connected stream socket: TCP (IPv4, IPv6,
+ *               kernel TLS included), MPTCP, AF_UNIX or AF_VSOCK; or, with
+ *               %ZCOPY_FEATURE_TARGETS, of a pipe or a regular file that is
+ *               open for writing
+ * @socket:      the same, by its older name
  * @flags:       ZCOPY_* transfer flags
  * @readahead:   pages, 0 to %ZCOPY_MAX_READAHEAD
+ * @offset:      where in a file the first byte goes, 0 to 2^63 - 1; 0 for
+ *               sockets and pipes
  * @reserved:    must be 0
+ *
+ * The file position of @target is neither used nor moved. A file grows as
+ * needed; what of it lies beyond the last byte stays. Where its filesystem can
+ * make the file share blocks with a segment's, it does, and nothing is copied.
  */
 struct zcopy_transfer {
 	__u64 user_data;
 	__u64 segments;
 	__u32 nr_segments;
-	__s32 socket;
+	union {
+		__s32 target;
+		__s32 socket;
+	};
 	__u32 flags;
 	__u32 readahead;
-	__u64 reserved[2];
+	__u64 offset;
+	__u64 reserved;
 };
 
 /**
@@ -113,11 +130,12 @@ struct zcopy_transfer {
  * %ZCOPY_C_MORE
  *	The transfer has one more completion, at its release.
  * %ZCOPY_C_RELEASED
- *	The network no longer references any page of the transfer.
+ *	The target no longer references any page of the transfer.
  * %ZCOPY_C_COPIED
  *	The kernel had to copy payload: the socket's protocol or the card it
  *	sends through cannot gather, or somebody at this end receives or
- *	watches the packets. That may be known at the release only.
+ *	watches the packets. That may be known at the release only. Of a file:
+ *	not all of it are blocks shared with the segments' files.
  * %ZCOPY_C_CANCELLED
  *	The transfer was cancelled after @bytes; zcopy_completion.error is
  *	-ECANCELED.
@@ -131,8 +149,9 @@ struct zcopy_transfer {
  *	have got bytes of a file that was changed meanwhile.
  * %ZCOPY_C_FILE_ERROR
  *	zcopy_completion.error is the file's.
- * %ZCOPY_C_SOCKET_ERROR
- *	zcopy_completion.error is the socket's.
+ * %ZCOPY_C_TARGET_ERROR
+ *	zcopy_completion.error is the target's. %ZCOPY_C_SOCKET_ERROR is its
+ *	older name.
  */
 #define ZCOPY_C_MORE		0x01
 #define ZCOPY_C_RELEASED	0x02
@@ -141,12 +160,13 @@ struct zcopy_transfer {
 #define ZCOPY_C_LEASE_BROKEN	0x10
 #define ZCOPY_C_CANCELLED	0x20
 #define ZCOPY_C_FILE_ERROR	0x40
-#define ZCOPY_C_SOCKET_ERROR	0x80
+#define ZCOPY_C_TARGET_ERROR	0x80
+#define ZCOPY_C_SOCKET_ERROR	ZCOPY_C_TARGET_ERROR
 
 /**
  * struct zcopy_completion - what became of a transfer
  * @user_data: that of the transfer
- * @bytes:     bytes the socket accepted, of all segments together; they are a
+ * @bytes:     bytes the target accepted, of all segments together; they are a
  *             prefix of the segment vector unless %ZCOPY_C_TRUNCATED is set
  * @error:     0, or a negative errno that ended the transfer after @bytes
  * @flags:     ZCOPY_C_* completion flags
@@ -154,20 +174,25 @@ struct zcopy_transfer {
  * Values of @error and their one cause:
  *
  * ======== ==================================================================
- * -EAGAIN  ZCOPY_IOC_SEND only: the socket is O_NONBLOCK, or SO_SNDTIMEO ran
- *          out, and its buffer is full
+ * -EAGAIN  ZCOPY_IOC_SEND only: the socket or pipe is O_NONBLOCK, or
+ *          SO_SNDTIMEO ran out, and it is full
  * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory
  * -ECANCELED
  *          with ZCOPY_C_CANCELLED: see ZCOPY_IOC_CANCEL
  * -EINTR   ZCOPY_IOC_SEND only: a signal arrived; with ZCOPY_SYNC and all bytes
  *          sent it kept the call from waiting for the release
- * -EPIPE   the socket was shut down for sending, here or by the peer
+ * -EPIPE   the socket was shut down for sending, here or by the peer; nobody
+ *          has the pipe open for reading
+ * -EFBIG   with ZCOPY_C_TARGET_ERROR: the file would grow over what its
+ *          filesystem can hold, or over the RLIMIT_FSIZE of the process when
+ *          it submitted the transfer. SIGXFSZ is not raised
  * -EIO     with ZCOPY_C_FILE_ERROR: the file could not be read
  * -ESTALE  with ZCOPY_C_LEASE_BROKEN: the time of a broken lease ran out before
  *          all was sent
  * -ENOMEM  no memory for the gather list or for a page of the file
- * other    with ZCOPY_C_SOCKET_ERROR: the socket's pending error (ECONNRESET,
- *          ETIMEDOUT, ...); with ZCOPY_C_FILE_ERROR: the filesystem's
+ * other    with ZCOPY_C_TARGET_ERROR: the socket's pending error (ECONNRESET,
+ *          ETIMEDOUT, ...) or that of the target's filesystem (ENOSPC, EDQUOT,
+ *          EIO, ...); with ZCOPY_C_FILE_ERROR: the source's filesystem's
  * ======== ==================================================================
  */
 struct zcopy_completion {
@@ -222,20 +247,26 @@ struct zcopy_submit {
 
 /* What zcopy_cancel.what names. */
 #define ZCOPY_CANCEL_USER_DATA	0	/* transfers with this user_data */
-#define ZCOPY_CANCEL_SOCKET	1	/* transfers to this socket */
+#define ZCOPY_CANCEL_TARGET	1	/* transfers to this open file */
+#define ZCOPY_CANCEL_SOCKET	ZCOPY_CANCEL_TARGET
 #define ZCOPY_CANCEL_ALL	2	/* all of this context */
 
 /**
  * struct zcopy_cancel - argument of ZCOPY_IOC_CANCEL
  * @user_data: in; for %ZCOPY_CANCEL_USER_DATA, else 0
- * @socket:    in; descriptor, for %ZCOPY_CANCEL_SOCKET, else 0
+ * @target:    in; descriptor, for %ZCOPY_CANCEL_TARGET, else 0. Transfers to the
+ *             same file, opened once more, are others
+ * @socket:    the same, by its older name
  * @what:      in; ZCOPY_CANCEL_*
  * @cancelled: out; transfers that were asked to end
  * @reserved:  must be 0
  */
 struct zcopy_cancel {
 	__u64 user_data;
-	__s32 socket;
+	union {
+		__s32 target;
+		__s32 socket;
+	};
 	__u32 what;
 	__u32 cancelled;
 	__u32 reserved;
@@ -284,11 +315,15 @@ struct zcopy_uring {
  *	The queue: ZCOPY_IOC_SUBMIT, ZCOPY_IOC_CANCEL, read(2), poll(2).
  * %ZCOPY_FEATURE_URING
  *	IORING_OP_URING_CMD with %ZCOPY_URING_SEND.
+ * %ZCOPY_FEATURE_TARGETS
+ *	zcopy_transfer.target may be a pipe or a regular file. Without this bit
+ *	only sockets are served, and zcopy_transfer.offset must be 0.
  */
 #define ZCOPY_FEATURE_SEND	0x01ULL
 #define ZCOPY_FEATURE_STATS	0x02ULL
 #define ZCOPY_FEATURE_SUBMIT	0x04ULL
 #define ZCOPY_FEATURE_URING	0x08ULL
+#define ZCOPY_FEATURE_TARGETS	0x10ULL
 
 /**
  * struct zcopy_info - argument of ZCOPY_IOC_INFO, all of it out
@@ -325,15 +360,16 @@ struct zcopy_info {
  * @reserved:      must be 0
  * @transfers:     transfers that ended, in whatever way; one whose flags are
  *                 about its release ends, here, with that
- * @bytes:         bytes sockets accepted
+ * @bytes:         bytes targets accepted
  * @bytes_memory:  of those, bytes of memory segments
  * @bytes_copied:  of those, bytes handed to a socket whose protocol or card
- *                 cannot gather, so that the kernel copied them
- * @batches:       gather lists handed to sockets, i.e. sendmsg calls
+ *                 cannot gather, so that the kernel copied them, and bytes
+ *                 written to files
+ * @batches:       gather lists handed to targets, i.e. sendmsg calls or writes
  * @folios:        page-cache folios looked up and put on gather lists
  * @disk_waits:    times a transfer waited for a page that was not in memory
  * @file_errors:   completions with %ZCOPY_C_FILE_ERROR
- * @socket_errors: completions with %ZCOPY_C_SOCKET_ERROR
+ * @socket_errors: completions with %ZCOPY_C_TARGET_ERROR
  * @active:        transfers that have not ended yet, now
  * @folios_held:   page-cache folios the module references, now
  */
@@ -377,8 +413,9 @@ struct zcopy_stats {
  *	One transfer on the calling thread. It returns 0 when the transfer was
  *	accepted; what became of it is in zcopy_send.completion, an error there
  *	included. It blocks for the disk (unless %ZCOPY_NODISKIO) and, unless
- *	the socket is O_NONBLOCK, for room in the socket, at most SO_SNDTIMEO
- *	each time. It never raises SIGPIPE.
+ *	the target is O_NONBLOCK, for room in the socket, at most SO_SNDTIMEO
+ *	each time, or in the pipe. It never raises SIGPIPE. Writing to a file
+ *	blocks as write(2) does.
  *
  *	It fails when the transfer was refused; then nothing was sent and
  *	nothing changed. Causes in the order they are checked; a segment is
@@ -387,14 +424,20 @@ struct zcopy_stats {
  *	================ ======================================================
  *	E2BIG            the argument is larger than known, its rest not zero
  *	EINVAL           unknown flag, %ZCOPY_SYNC with %ZCOPY_NOTIFY, reserved
- *	                 word not 0, readahead over %ZCOPY_MAX_READAHEAD, no
- *	                 segments
+ *	                 word not 0, offset over 2^63-1, readahead over
+ *	                 %ZCOPY_MAX_READAHEAD, no segments
  *	EMSGSIZE         more segments than zcopy_info.max_segments
  *	EFAULT           the segment vector cannot be read
- *	EBADF            @socket is not an open descriptor
- *	ENOTSOCK         @socket is not a socket
- *	EPROTONOSUPPORT  @socket is not one of the stream sockets named above
- *	ENOTCONN         @socket is not connected, or listens
+ *	EBADF            @target is not an open descriptor
+ *	ENOTSOCK         @target is neither a socket, a pipe nor a regular file
+ *	EBADF            the pipe or file is not open for writing
+ *	EPROTONOSUPPORT  the socket is not one of the stream sockets named
+ *	                 above; the pipe is one of O_NOTIFICATION_PIPE; the
+ *	                 file, such as one of /proc, is not written through a
+ *	                 page cache or by pages at any offset
+ *	ENOTCONN         the socket is not connected, or listens
+ *	EINVAL           offset is not 0 and @target no file, or the file is
+ *	                 O_APPEND
  *	EINVAL           a segment's flags are not 0, its offset is over 2^63-1
  *	EOVERFLOW        a file segment's offset + len is over 2^63 - 1
  *	EMSGSIZE         memory segments together exceed zcopy_info.max_memory
@@ -409,6 +452,9 @@ struct zcopy_stats {
  *	ENOLCK           %ZCOPY_LEASE and its filesystem, or fs.leases-enable,
  *	                 grants no leases; memfd and System V shared memory,
  *	                 which nobody opens, have none
+ *	EOVERFLOW        offset + the length of all segments is over 2^63 - 1
+ *	EINVAL           a file segment is of the target file and overlaps what
+ *	                 is written to; one that ends where the file ends does
  *	EAGAIN           %ZCOPY_NOTIFY and a limit of the queue is reached
  *	EINTR            a signal arrived before the first byte
  *	ENOMEM           no memory for the transfer
@@ -416,13 +462,14 @@ struct zcopy_stats {
  *
  * %ZCOPY_IOC_SUBMIT
  *	Queue transfers and, if asked, wait for completions. It never waits for
- *	a disk or for room in a socket: what can be sent at once is sent before
- *	it returns, the rest later, in the order of submission for each socket
- *	and independently of other sockets. Completions of a socket come in that
- *	order too, those of cancelled transfers excepted. O_NONBLOCK of a socket
- *	does not matter. A refused transfer ends the call's acceptance; those before it
- *	run. It returns 0 with @accepted, @completed and @error, and fails
- *	with:
+ *	a disk or for room in a target: what can be sent at once is sent before
+ *	it returns, the rest later, in the order of submission for each target
+ *	and independently of other targets. Completions of a target come in that
+ *	order too, those of cancelled transfers excepted. A target is an open
+ *	file description: a file that was opened twice is two. Files are always
+ *	written later. O_NONBLOCK of a target does not matter. A refused
+ *	transfer ends the call's acceptance; those before it run. It returns 0
+ *	with @accepted, @completed and @error, and fails with:
  *
  *	================ ======================================================
  *	EINVAL           reserved word not 0, transfer_size below its first
@@ -439,13 +486,14 @@ struct zcopy_stats {
  *	Ask transfers to end early. Each still has its completion: with
  *	%ZCOPY_C_CANCELLED and the bytes that went, or what it would have had
  *	anyway if all was sent first. One that waits for the disk ends when the
- *	disk has answered. It returns 0 with @cancelled, 0 included.
+ *	disk has answered, one to a file after the write it is at. It returns 0
+ *	with @cancelled, 0 included.
  *
  *	================ ======================================================
  *	EINVAL           unknown @what, a reserved word not 0, or a field that
  *	                 @what does not use not 0
- *	EBADF            the socket is not an open descriptor
- *	ENOTSOCK         it is not a socket
+ *	EBADF            the target is not an open descriptor
+ *	ENOTSOCK         it is neither a socket, a pipe nor a regular file
  *	================ ======================================================
  *
  * read(2) gives struct zcopy_completion records, as many whole ones as fit and

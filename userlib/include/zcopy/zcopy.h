@@ -72,30 +72,31 @@ static inline void zcopy_segment_memory(struct zcopy_segment *segment,
 }
 
 /**
- * @brief Make @p transfer one that sends @p segments to @p socket.
+ * @brief Make @p transfer one that sends @p segments to @p target.
  *
- * user_data, flags and readahead are 0 afterwards; set them as needed.
+ * user_data, flags, readahead and offset are 0 afterwards; set them as needed.
  *
  * @param transfer  filled whole
- * @param socket    a connected stream socket; it stays the caller's
+ * @param target    a connected stream socket, or a pipe or regular file open
+ *                  for writing; it stays the caller's
  * @param segments  array of @p count segments, sent in order. Its address is
  *                  kept in @p transfer, so it must live until zcopy_send()
  *                  has returned.
  * @param count     1 to zcopy_info.max_segments
  */
 static inline void zcopy_transfer_init(struct zcopy_transfer *transfer,
-				       int socket,
+				       int target,
 				       const struct zcopy_segment *segments,
 				       unsigned int count)
 {
 	transfer->user_data = 0;
 	transfer->segments = (uintptr_t)segments;
 	transfer->nr_segments = count;
-	transfer->socket = socket;
+	transfer->target = target;
 	transfer->flags = 0;
 	transfer->readahead = 0;
-	transfer->reserved[0] = 0;
-	transfer->reserved[1] = 0;
+	transfer->offset = 0;
+	transfer->reserved = 0;
 }
 
 #pragma GCC visibility push(default)
