@@ -21,7 +21,7 @@
  *               transfers of the context; each part in use holds a reference
  * @lock:        guards what is below, and the queues of @streams; process
  *               context, a leaf
- * @streams:     struct zcopy_stream by socket
+ * @streams:     struct zcopy_stream by target
  * @done:        struct zcopy_record whose completions were not read
  * @nr_queued:   transfers of the queue that have not ended
  * @nr_unread:   elements of @done

@@ -7,7 +7,6 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/net.h>
 #include <linux/sched/xacct.h>
 #include <linux/uaccess.h>
 #include <linux/zcopy.h>
@@ -17,6 +16,7 @@
 #include "limits.h"
 #include "queue.h"
 #include "release.h"
+#include "sink.h"
 #include "stream.h"
 #include "transfer.h"
 #include "version.h"
@@ -40,7 +40,8 @@ static int do_info(void __user *arg, size_t usize)
 		.version = ZCOPY_VERSION_CODE,
 		.transfer_flags = ZCOPY_FLAGS_SERVED,
 		.features = ZCOPY_FEATURE_SEND | ZCOPY_FEATURE_STATS |
-			    ZCOPY_FEATURE_SUBMIT | ZCOPY_FEATURE_URING,
+			    ZCOPY_FEATURE_SUBMIT | ZCOPY_FEATURE_URING |
+			    ZCOPY_FEATURE_TARGETS,
 		.max_segments = zcopy_max_segments(),
 		.max_memory = zcopy_max_memory(),
 		.batch_bytes = ZCOPY_BATCH_BYTES,
@@ -85,7 +86,7 @@ static struct zcopy_completion wait_as_asked(struct zcopy_xfer *xfer)
 	struct zcopy_completion completion;
 	int err = 0;
 
-	zcopy_xfer_leave_socket(xfer);
+	zcopy_xfer_leave_target(xfer);
 	if (xfer->flags & ZCOPY_SYNC)
 		err = zcopy_release_wait(xfer);
 	if (!xfer->result.error)
@@ -122,8 +123,8 @@ static int run_now(struct zcopy_context *context,
 			return err;
 		}
 	}
-	zcopy_xfer_run(xfer, ZCOPY_MAY_START | ZCOPY_MAY_READ | ZCOPY_MAY_WAIT,
-		       &slice);
+	zcopy_xfer_run(xfer, ZCOPY_MAY_START | ZCOPY_MAY_READ | ZCOPY_MAY_WAIT |
+		       ZCOPY_MAY_WRITE, &slice);
 	*completion = wait_as_asked(xfer);
 
 	add_rchar(current, completion->bytes);
@@ -244,19 +245,32 @@ static bool match_user_data(const struct zcopy_xfer *xfer, const void *arg)
 	return xfer->result.user_data == *(const u64 *)arg;
 }
 
-static bool match_socket(const struct zcopy_xfer *xfer, const void *socket)
+static bool match_target(const struct zcopy_xfer *xfer, const void *target)
 {
-	return xfer->socket == socket;
+	return xfer->target == target;
+}
+
+static int cancel_target(struct zcopy_context *context,
+			 struct zcopy_cancel *request)
+{
+	struct file *target = fget(request->target);
+
+	if (!target)
+		return -EBADF;
+	if (!zcopy_sink_knows(target)) {
+		fput(target);
+		return -ENOTSOCK;
+	}
+	request->cancelled = zcopy_queue_cancel(context, match_target, target);
+	fput(target);
+	return 0;
 }
 
 static int cancel(struct zcopy_context *context, struct zcopy_cancel *request)
 {
-	struct socket *socket;
-	int err;
-
 	if (request->reserved ||
 	    (request->user_data && request->what != ZCOPY_CANCEL_USER_DATA) ||
-	    (request->socket && request->what != ZCOPY_CANCEL_SOCKET))
+	    (request->target && request->what != ZCOPY_CANCEL_TARGET))
 		return -EINVAL;
 
 	switch (request->what) {
@@ -264,14 +278,8 @@ static int cancel(struct zcopy_context *context, struct zcopy_cancel *request)
 		request->cancelled = zcopy_queue_cancel(context, match_user_data,
 							&request->user_data);
 		return 0;
-	case ZCOPY_CANCEL_SOCKET:
-		socket = sockfd_lookup(request->socket, &err);
-		if (!socket)
-			return err;
-		request->cancelled = zcopy_queue_cancel(context, match_socket,
-							socket);
-		sockfd_put(socket);
-		return 0;
+	case ZCOPY_CANCEL_TARGET:
+		return cancel_target(context, request);
 	case ZCOPY_CANCEL_ALL:
 		request->cancelled = zcopy_queue_cancel(context, NULL, NULL);
 		return 0;

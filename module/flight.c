@@ -45,7 +45,7 @@ struct zcopy_leg {
  * @head:     the flight that all it shares skbs with end with; itself, if none
  * @next:     the next one of those, from the head on
  * @chain:    head only: bytes of all of them
- * @bytes:    bytes the socket accepted
+ * @bytes:    bytes the target accepted
  * @watched:  the release of a transfer waits for it: nothing behind it shares
  *            an skb with it
  * @copied:   the kernel had to copy; set in any context
@@ -316,8 +316,7 @@ static int attach(struct sk_buff *skb, struct iov_iter *from, size_t length)
 	return done < left ? -EMSGSIZE : 0;
 }
 
-static struct zcopy_flight *create(const struct socket *socket,
-				   const struct zcopy_batch *batch)
+static struct zcopy_flight *create(const struct zcopy_batch *batch)
 {
 	struct zcopy_context *context = batch->parts[0].xfer->context;
 	struct zcopy_flight *flight;
@@ -337,7 +336,7 @@ static struct zcopy_flight *create(const struct socket *socket,
 	flight->watched = false;
 	flight->copied = false;
 	flight->context = context;
-	flight->route = route_of(socket);
+	flight->route = 0;
 	flight->held = 0;
 	flight->nr_legs = 0;
 	flight->nr = 0;
@@ -351,7 +350,7 @@ static struct zcopy_flight *create(const struct socket *socket,
 	return flight;
 }
 
-/* The socket accepted @sent bytes: take over the references of @batch's folios. */
+/* The target accepted @sent bytes: take over the references of @batch's folios. */
 static void load(struct zcopy_flight *flight, struct zcopy_batch *batch,
 		 size_t sent)
 {
@@ -404,9 +403,10 @@ ssize_t zcopy_flight_send(struct socket *socket, struct zcopy_batch *batch,
 	struct zcopy_flight *flight;
 	ssize_t sent;
 
-	flight = create(socket, batch);
+	flight = create(batch);
 	if (!flight)
 		return -ENOMEM;
+	flight->route = route_of(socket);
 	flight->counted = counted;
 	if (!copy) {
 		msg.msg_flags |= MSG_ZEROCOPY;
@@ -422,5 +422,30 @@ ssize_t zcopy_flight_send(struct socket *socket, struct zcopy_batch *batch,
 		land(flight);
 	else
 		skb_gone(NULL, &flight->ubuf, true);
+	return sent;
+}
+
+/**
+ * zcopy_flight_copy - have a target copy a gather list
+ * @batch: not empty; what is copied of it gives its references away
+ * @copy:  does it, and returns the bytes or an error
+ *
+ * For who waits for the release: it is here, with all that belongs to it.
+ *
+ * Return: what @copy returned, or -ENOMEM.
+ */
+ssize_t zcopy_flight_copy(struct zcopy_batch *batch,
+			  ssize_t (*copy)(struct zcopy_batch *batch))
+{
+	struct zcopy_flight *flight;
+	ssize_t sent;
+
+	flight = create(batch);
+	if (!flight)
+		return -ENOMEM;
+	sent = copy(batch);
+	if (sent > 0)
+		load(flight, batch, sent);
+	land(flight);
 	return sent;
 }

@@ -154,7 +154,7 @@ void zcopy_queue_complete(struct zcopy_xfer *xfer)
 	struct zcopy_context *context = xfer->context;
 	struct zcopy_record *record = xfer->record;
 
-	zcopy_xfer_leave_socket(xfer);
+	zcopy_xfer_leave_target(xfer);
 	if (xfer->flags & ZCOPY_SYNC) {
 		spin_lock(&context->lock);
 		record->parked = xfer;

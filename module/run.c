@@ -26,25 +26,32 @@ static void move_to(struct zcopy_xfer *xfer, unsigned int next)
 	}
 }
 
-/* The socket accepted @sent bytes of one part's elements, from @i on. */
+/* @n bytes of a transfer's first range have gone. */
+static void take_off(struct zcopy_xfer *xfer, u64 n)
+{
+	struct zcopy_range *range = &xfer->ranges[xfer->next];
+
+	xfer->result.bytes += n;
+	xfer->offset += n;
+	range->pos += n;
+	if (range->len != ZCOPY_TO_EOF)
+		range->len -= n;
+	if (!range->file)
+		xfer->counts.bytes_memory += n;
+}
+
+/* The target accepted @sent bytes of one part's elements, from @i on. */
 static void advance(const struct zcopy_part *part,
 		    const struct zcopy_batch *batch, unsigned int i,
 		    size_t sent, bool whole)
 {
 	struct zcopy_xfer *xfer = part->xfer;
 
-	xfer->result.bytes += sent;
 	for (; sent; i++) {
 		size_t n = min_t(size_t, sent, batch->vecs[i].bv_len);
-		struct zcopy_range *range;
 
 		move_to(xfer, batch->range[i]);
-		range = &xfer->ranges[xfer->next];
-		range->pos += n;
-		if (range->len != ZCOPY_TO_EOF)
-			range->len -= n;
-		if (!range->file)
-			xfer->counts.bytes_memory += n;
+		take_off(xfer, n);
 		sent -= n;
 	}
 	if (whole)
@@ -52,7 +59,7 @@ static void advance(const struct zcopy_part *part,
 }
 
 /*
- * The socket accepted the first @sent bytes of @batch: take them off the
+ * The target accepted the first @sent bytes of @batch: take them off the
  * transfers. @more: it may hold back a last partial packet of them.
  */
 static void advance_all(const struct zcopy_batch *batch, size_t sent, bool more,
@@ -105,16 +112,17 @@ static void fail(struct zcopy_xfer *xfer, int err, u32 side)
 }
 
 /*
- * May the socket put the thread to sleep? Not if it is to be told of a broken
- * lease meanwhile: then wait_for_room() does.
+ * May the target put the thread to sleep until there is room? Not if it is to
+ * be told of a broken lease meanwhile: then zcopy_sink_wait() does.
  */
 static bool may_block(const struct zcopy_xfer *xfer, unsigned int may)
 {
-	return (may & ZCOPY_MAY_WAIT) && !(xfer->flags & ZCOPY_LEASE);
+	return (may & ZCOPY_MAY_WAIT) && !(xfer->flags & ZCOPY_LEASE) &&
+	       zcopy_sink_blocks(xfer->target);
 }
 
 /*
- * Give @batch to the socket and move its transfers along. *@probe turns true
+ * Give @batch to the target and move its transfers along. *@probe turns true
  * when a blocking socket took less than all of it: a signal, a time-out or an
  * error is why, and asking once more without waiting tells which.
  */
@@ -128,7 +136,7 @@ static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	bool copied;
 	ssize_t sent;
 
-	sent = zcopy_sink_send(xfer->socket, batch, more, wait, &copied);
+	sent = zcopy_sink_send(xfer->target, batch, more, wait, &copied);
 	xfer->counts.batches++;
 	/* Some protocols call a lack of memory so. */
 	if (sent == -ENOBUFS)
@@ -163,6 +171,21 @@ static void fill_behind(struct zcopy_xfer *xfer, bool may_read,
 	}
 }
 
+/* Have the target take bytes that never become a gather list; how many. */
+static size_t share(struct zcopy_xfer *xfer, size_t *slice)
+{
+	size_t n = zcopy_sink_share(xfer);
+
+	if (!n)
+		return 0;
+	take_off(xfer, n);
+	trace_zcopy_batch(xfer, 0, n, false, n);
+	*slice -= min(*slice, n);
+	if (!xfer->ranges[xfer->next].len)
+		move_to(xfer, xfer->next + 1);
+	return n;
+}
+
 /* One turn: fill, send, release. -EAGAIN with *@disk set: a page is missing. */
 static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 		unsigned int may, bool *probe, bool *disk, size_t *slice)
@@ -171,9 +194,11 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	bool may_read = may & ZCOPY_MAY_START;
 	int err;
 
-	if (!(may & ZCOPY_MAY_WAIT)) {
-		batch->limit = zcopy_sink_room(xfer->socket);
-		*disk = false;
+	*disk = false;
+	if (share(xfer, slice))
+		return 0;
+	if (!(may & ZCOPY_MAY_WAIT) || !zcopy_sink_blocks(xfer->target)) {
+		batch->limit = zcopy_sink_room(xfer->target);
 		if (!batch->limit)
 			return -EAGAIN;
 	}
@@ -184,7 +209,6 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	if (batch->bytes) {
 		/* What the source could give goes first, its error waits. */
 		zcopy_account_hold(account, batch->folios);
-		*disk = false;
 		err = send_batch(xfer, batch, may, probe, slice);
 		/* But for those that the network keeps. */
 		zcopy_account_hold(account, -(long)batch->folios);
@@ -196,15 +220,15 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	return err;
 }
 
-/* Set free what the socket holds back. */
+/* Set free what the target holds back. */
 static void push(struct zcopy_xfer *xfer)
 {
-	zcopy_sink_push(xfer->socket);
+	zcopy_sink_push(xfer->target);
 	xfer->corked = false;
 	xfer->tail = false;
 }
 
-/* The transfer is over: account for it, and let nothing lie in the socket. */
+/* The transfer is over: account for it, and let nothing lie in the target. */
 static void finish(struct zcopy_xfer *xfer)
 {
 	struct zcopy_completion *result = &xfer->result;
@@ -228,7 +252,7 @@ static void finish(struct zcopy_xfer *xfer)
 	counts->transfers = 1;
 	counts->bytes = result->bytes;
 	counts->file_errors = !!(result->flags & ZCOPY_C_FILE_ERROR);
-	counts->socket_errors = !!(result->flags & ZCOPY_C_SOCKET_ERROR);
+	counts->socket_errors = !!(result->flags & ZCOPY_C_TARGET_ERROR);
 	trace_zcopy_end(xfer);
 }
 
@@ -253,7 +277,8 @@ void zcopy_xfer_cancel(struct zcopy_xfer *xfer)
 
 /**
  * zcopy_xfer_read - wait for the page that a transfer came back for
- * @xfer: zcopy_xfer_run() returned %ZCOPY_RUN_DISK for it
+ * @xfer: zcopy_xfer_run() returned %ZCOPY_RUN_DISK for it, and was allowed to
+ *        write
  *
  * Context: process; sleeps for the disk.
  * Return: true to run it again; false when the page cannot be read: the
@@ -300,7 +325,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 {
 	bool probe = false, disk = false;
 	enum zcopy_run why = ZCOPY_RUN_DONE;
-	long patience = zcopy_sink_patience(xfer->socket);
+	long patience = zcopy_sink_patience(xfer->target);
 	struct zcopy_batch *batch = NULL;
 	int err = 0;
 
@@ -310,6 +335,12 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			break;
 		if (!*slice) {
 			why = ZCOPY_RUN_SLICE;
+			break;
+		}
+		if (!(may & ZCOPY_MAY_WRITE) && zcopy_sink_is_file(xfer->target)) {
+			xfer->cold = true;
+			trace_zcopy_wait(xfer, true);
+			why = ZCOPY_RUN_DISK;
 			break;
 		}
 		if (!batch)
@@ -338,9 +369,9 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			why = ZCOPY_RUN_SPACE;
 			break;
 		} else if (err == -EAGAIN && !may_block(xfer, may)) {
-			err = zcopy_sink_wait(xfer->socket, &patience);
+			err = zcopy_sink_wait(xfer->target, &patience);
 		} else if (!err) {
-			patience = zcopy_sink_patience(xfer->socket);
+			patience = zcopy_sink_patience(xfer->target);
 		}
 		cond_resched();
 	}
@@ -349,7 +380,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 	if (why == ZCOPY_RUN_DONE) {
 		if (err)
 			fail(xfer, err, disk ? ZCOPY_C_FILE_ERROR :
-					       ZCOPY_C_SOCKET_ERROR);
+					       ZCOPY_C_TARGET_ERROR);
 		finish(xfer);
 	}
 	return why;

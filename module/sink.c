@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where gather lists go: which sockets are served, and by which of two sinks.
- * The splice sink has the stack take page references of its own. The tracked
- * sink (flight.c) keeps those of the gather list until the network lets go.
- * Both mark the fragments as shared, so that nobody downstream writes to them.
+ * Where gather lists go: which targets are served, and by which sink. Sockets
+ * have two. The splice sink has the stack take page references of its own. The
+ * tracked sink (flight.c) keeps those of the gather list until the network lets
+ * go. Both mark the fragments as shared, so that nobody downstream writes to
+ * them. Pipes (pipe.c) and files (copy.c) have one each.
  */
 #include <linux/net.h>
 #include <linux/netdevice.h>
+#include <linux/pipe_fs_i.h>
 #include <linux/poll.h>
 #include <linux/socket.h>
 #include <linux/uio.h>
@@ -16,9 +18,12 @@
 #include <net/tcp.h>
 
 #include "batch.h"
+#include "copy.h"
 #include "flight.h"
+#include "pipe.h"
 #include "release.h"
 #include "sink.h"
+#include "transfer.h"
 
 static bool is_inet(const struct sock *sk)
 {
@@ -53,20 +58,43 @@ static bool is_served(struct sock *sk)
 	return sk->sk_family == AF_UNIX || sk->sk_family == AF_VSOCK;
 }
 
-/**
- * zcopy_sink_check - can transfers go to a socket?
- * @socket: any socket
- *
- * Context: process; may sleep for the socket's lock.
- * Return: 0, -EPROTONOSUPPORT or -ENOTCONN.
- */
-int zcopy_sink_check(struct socket *socket)
+static int check_socket(const struct socket *socket)
 {
 	if (!is_served(socket->sk))
 		return -EPROTONOSUPPORT;
 	if (READ_ONCE(socket->state) == SS_UNCONNECTED)
 		return -ENOTCONN;
 	return 0;
+}
+
+/* Is it of a kind that can be a target at all? */
+bool zcopy_sink_knows(struct file *target)
+{
+	return sock_from_file(target) || zcopy_pipe_of(target) ||
+	       zcopy_sink_is_file(target);
+}
+
+/**
+ * zcopy_sink_check - can transfers go to an open file?
+ * @target: any
+ * @offset: where the first byte is to go
+ *
+ * Context: process; may sleep for a socket's lock.
+ * Return: 0, -ENOTSOCK, -EBADF, -EPROTONOSUPPORT, -ENOTCONN or -EINVAL.
+ */
+int zcopy_sink_check(struct file *target, loff_t offset)
+{
+	const struct socket *socket = sock_from_file(target);
+	int err;
+
+	if (!zcopy_sink_knows(target))
+		return -ENOTSOCK;
+	if (zcopy_sink_is_file(target))
+		return zcopy_copy_check(target);
+	err = socket ? check_socket(socket) : zcopy_pipe_check(target);
+	if (!err && offset)
+		return -EINVAL;
+	return err;
 }
 
 /* The card that a socket's packets go to, as far as it is known. */
@@ -140,20 +168,8 @@ static ssize_t splice(struct socket *socket, struct zcopy_batch *batch,
 	return sock_sendmsg(socket, &msg);
 }
 
-/**
- * zcopy_sink_send - hand a gather list to a socket
- * @socket: passed zcopy_sink_check()
- * @batch:  not empty; the network may get references from it
- * @more:   more follows: hold back a last partial packet
- * @wait:   sleep for room, if the socket is a blocking one
- * @copied: set to whether the kernel is known to copy what it takes. MPTCP and
- *          vsock take no page references on the kernels served. TCP does
- *          always, but the skbs are merged where the card cannot gather
- *
- * Return: bytes accepted, at least 1, or the socket's error.
- */
-ssize_t zcopy_sink_send(struct socket *socket, struct zcopy_batch *batch,
-			bool more, bool wait, bool *copied)
+static ssize_t send_socket(struct socket *socket, struct zcopy_batch *batch,
+			   bool more, bool wait, bool *copied)
 {
 	struct sock *sk = socket->sk;
 	unsigned int flags = MSG_NOSIGNAL;
@@ -174,17 +190,61 @@ ssize_t zcopy_sink_send(struct socket *socket, struct zcopy_batch *batch,
 	return zcopy_flight_send(socket, batch, flags, way == WAY_COPY, *copied);
 }
 
-/* For how long a blocking socket waits for room, in jiffies; else 0. */
-long zcopy_sink_patience(const struct socket *socket)
+/**
+ * zcopy_sink_share - have a target take bytes without a gather list
+ * @xfer: with ranges left
+ *
+ * Return: bytes of the first range that are in the target now; or 0, it cannot.
+ */
+size_t zcopy_sink_share(struct zcopy_xfer *xfer)
 {
-	if (READ_ONCE(socket->file->f_flags) & O_NONBLOCK)
-		return 0;
-	return READ_ONCE(socket->sk->sk_sndtimeo);
+	return zcopy_sink_is_file(xfer->target) ? zcopy_copy_share(xfer) : 0;
 }
 
 /**
- * zcopy_sink_wait - sleep until there may be room in a socket
- * @socket:   passed zcopy_sink_check()
+ * zcopy_sink_send - hand a gather list to its target
+ * @target: passed zcopy_sink_check()
+ * @batch:  not empty; the target may get references from it
+ * @more:   more follows: hold back a last partial packet
+ * @wait:   sleep for room, if the target zcopy_sink_blocks()
+ * @copied: set to whether the kernel is known to copy what it takes. MPTCP and
+ *          vsock take no page references on the kernels served. TCP does
+ *          always, but the skbs are merged where the card cannot gather
+ *
+ * Return: bytes accepted, at least 1, or the target's error.
+ */
+ssize_t zcopy_sink_send(struct file *target, struct zcopy_batch *batch,
+			bool more, bool wait, bool *copied)
+{
+	const struct zcopy_part *last = &batch->parts[batch->nr_parts - 1];
+	struct socket *socket = sock_from_file(target);
+	bool released = zcopy_release_wanted(last->xfer);
+	bool file = zcopy_sink_is_file(target);
+
+	if (socket)
+		return send_socket(socket, batch, more, wait, copied);
+	/* Who reads a pipe lets go of a page when he likes, and tells nobody. */
+	*copied = file || released;
+	if (released)
+		return zcopy_flight_copy(batch, file ? zcopy_copy_write :
+						       zcopy_pipe_copy);
+	return file ? zcopy_copy_write(batch) : zcopy_pipe_send(batch);
+}
+
+/* For how long a blocking target waits for room, in jiffies; else 0. */
+long zcopy_sink_patience(struct file *target)
+{
+	const struct socket *socket = sock_from_file(target);
+
+	if (READ_ONCE(target->f_flags) & O_NONBLOCK)
+		return 0;
+	return socket ? READ_ONCE(socket->sk->sk_sndtimeo) :
+			MAX_SCHEDULE_TIMEOUT;
+}
+
+/**
+ * zcopy_sink_wait - sleep until there may be room in a socket or pipe
+ * @target:   passed zcopy_sink_check()
  * @patience: jiffies left, of zcopy_sink_patience()
  *
  * Comes back for a signal too, and now and then, for the caller to look
@@ -192,37 +252,63 @@ long zcopy_sink_patience(const struct socket *socket)
  *
  * Return: 0, or -EAGAIN when no patience is left.
  */
-int zcopy_sink_wait(struct socket *socket, long *patience)
+int zcopy_sink_wait(struct file *target, long *patience)
 {
+	struct pipe_inode_info *pipe = zcopy_pipe_of(target);
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	long slice = min_t(long, *patience, HZ / 2);
+	wait_queue_head_t *head;
 
 	if (!*patience)
 		return -EAGAIN;
-	add_wait_queue(sk_sleep(socket->sk), &wait);
-	if (!(vfs_poll(socket->file, NULL) & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
+	if (pipe) {
+		/* There may be room, but somebody have the lock. */
+		if (mutex_lock_interruptible(&pipe->mutex))
+			return 0;
+		mutex_unlock(&pipe->mutex);
+		head = &pipe->wr_wait;
+	} else {
+		head = sk_sleep(sock_from_file(target)->sk);
+	}
+	add_wait_queue(head, &wait);
+	if (!(vfs_poll(target, NULL) & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
 		long left = wait_woken(&wait, TASK_INTERRUPTIBLE, slice);
 
 		if (*patience != MAX_SCHEDULE_TIMEOUT)
 			*patience -= slice - left;
 	}
-	remove_wait_queue(sk_sleep(socket->sk), &wait);
+	remove_wait_queue(head, &wait);
 	return 0;
 }
 
+/* Are those who wait at @head, one of @target's, woken when there is room? */
+bool zcopy_sink_wakes(struct file *target, const wait_queue_head_t *head)
+{
+	const struct pipe_inode_info *pipe = zcopy_pipe_of(target);
+
+	return !pipe || head == &pipe->wr_wait;
+}
+
 /**
- * zcopy_sink_room - what a socket may take without waiting
- * @socket: passed zcopy_sink_check()
+ * zcopy_sink_room - what a target may take without waiting
+ * @target: passed zcopy_sink_check()
  *
  * An estimate from above, so that no folios are looked up that will not be
  * taken: TCP accepts an skb as long as anything is left of its send buffer.
  *
  * Return: bytes, 0 if there is no room.
  */
-size_t zcopy_sink_room(struct socket *socket)
+size_t zcopy_sink_room(struct file *target)
 {
-	struct sock *sk = socket->sk;
+	const struct pipe_inode_info *pipe = zcopy_pipe_of(target);
+	const struct socket *socket = sock_from_file(target);
+	struct sock *sk;
 
+	if (pipe)
+		return zcopy_pipe_room(pipe);
+	if (!socket)
+		return ZCOPY_BATCH_BYTES;
+	sk = socket->sk;
 	/* One that will only give its error takes anything. */
 	if (!sk_is_tcp(sk) || READ_ONCE(sk->sk_err) ||
 	    (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
@@ -234,10 +320,10 @@ size_t zcopy_sink_room(struct socket *socket)
 }
 
 /* Set free what was held back for bytes that do not come after all. */
-void zcopy_sink_push(struct socket *socket)
+void zcopy_sink_push(struct file *target)
 {
-	const struct proto_ops *ops = READ_ONCE(socket->ops);
+	struct socket *socket = sock_from_file(target);
 
-	if (ops->splice_eof)
-		ops->splice_eof(socket);
+	if (socket && READ_ONCE(socket->ops)->splice_eof)
+		READ_ONCE(socket->ops)->splice_eof(socket);
 }

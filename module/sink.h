@@ -2,17 +2,34 @@
 #ifndef ZCOPY_SINK_H
 #define ZCOPY_SINK_H
 
-#include <linux/types.h>
+#include <linux/fs.h>
+#include <linux/net.h>
+#include <linux/wait.h>
 
-struct socket;
 struct zcopy_batch;
+struct zcopy_xfer;
 
-int zcopy_sink_check(struct socket *socket);
-ssize_t zcopy_sink_send(struct socket *socket, struct zcopy_batch *batch,
+/* Is a target a regular file, which sleeps for locks and disks? */
+static inline bool zcopy_sink_is_file(const struct file *target)
+{
+	return S_ISREG(file_inode(target)->i_mode);
+}
+
+/* Does it wait for room by itself? */
+static inline bool zcopy_sink_blocks(struct file *target)
+{
+	return sock_from_file(target);
+}
+
+bool zcopy_sink_knows(struct file *target);
+int zcopy_sink_check(struct file *target, loff_t offset);
+size_t zcopy_sink_share(struct zcopy_xfer *xfer);
+ssize_t zcopy_sink_send(struct file *target, struct zcopy_batch *batch,
 			bool more, bool wait, bool *copied);
-long zcopy_sink_patience(const struct socket *socket);
-int zcopy_sink_wait(struct socket *socket, long *patience);
-size_t zcopy_sink_room(struct socket *socket);
-void zcopy_sink_push(struct socket *socket);
+long zcopy_sink_patience(struct file *target);
+int zcopy_sink_wait(struct file *target, long *patience);
+bool zcopy_sink_wakes(struct file *target, const wait_queue_head_t *head);
+size_t zcopy_sink_room(struct file *target);
+void zcopy_sink_push(struct file *target);
 
 #endif /* ZCOPY_SINK_H */

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Streams: the order of the transfers to one socket, and who goes on with them
- * when. No thread waits for a socket: its wake-up queues the stream's work.
+ * Streams: the order of the transfers to one target, and who goes on with them
+ * when. No thread waits for room in it: its wake-up queues the stream's work.
  * The disk is waited for by workers of their own, so that a stream which needs
  * no disk never stands behind one that does.
  */
 #include <linux/cred.h>
 #include <linux/memcontrol.h>
-#include <linux/net.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
 
@@ -61,7 +60,7 @@ static void kick(struct zcopy_stream *stream)
 			       ZCOPY_STREAM_WOKEN);
 }
 
-/* The socket's wake-up: often softirq, always under its wait queue's lock. */
+/* The target's wake-up: often softirq, always under its wait queue's lock. */
 static int space_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
 		      void *key)
 {
@@ -85,7 +84,8 @@ static void space_add(struct file *file, wait_queue_head_t *head,
 	struct zcopy_stream *stream;
 
 	stream = container_of(table, struct space_table, table)->stream;
-	if (WARN_ON_ONCE(stream->head))
+	/* A pipe that is open for both ways has one for its readers too. */
+	if (!zcopy_sink_wakes(file, head) || WARN_ON_ONCE(stream->head))
 		return;
 	stream->head = head;
 	add_wait_queue(head, &stream->space);
@@ -106,7 +106,7 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 
 	init_poll_funcptr(&space.table, stream->head ? NULL : space_add);
 	space.table._key = EPOLLOUT | EPOLLERR | EPOLLHUP;
-	events = vfs_poll(stream->socket->file, &space.table);
+	events = vfs_poll(stream->target, &space.table);
 
 	if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) &&
 	    !READ_ONCE(xfer->cancelled) &&
@@ -132,6 +132,9 @@ static void couple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 	spin_lock(&stream->context->lock);
 	head->begun = true;
 	xfer = head;
+	/* Each has its own place in a file. */
+	if (zcopy_sink_is_file(stream->target))
+		nr = TRAIN;
 	list_for_each_entry_continue(xfer, &stream->queue, link) {
 		/* They are sent with the head's credentials. */
 		if (nr++ == TRAIN || xfer->cred != head->cred)
@@ -163,13 +166,14 @@ static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 	zcopy_queue_end_cancelled(&cancelled);
 }
 
-/* Run the head until it is done or waits; @disk: this worker reads for it. */
+/* Run the head until it is done or waits; @disk: this worker waits for disks. */
 static enum zcopy_run run_head(struct zcopy_stream *stream,
 			       struct zcopy_xfer *xfer, bool disk,
 			       size_t *slice)
 {
 	struct mem_cgroup *memcg = set_active_memcg(xfer->memcg);
 	const struct cred *cred = override_creds(xfer->cred);
+	unsigned int may = disk ? ZCOPY_MAY_START | ZCOPY_MAY_WRITE : 0;
 	enum zcopy_run why;
 
 	if (stream->corked) {
@@ -179,7 +183,7 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 	}
 	for (;;) {
 		couple(stream, xfer);
-		why = zcopy_xfer_run(xfer, disk ? ZCOPY_MAY_START : 0, slice);
+		why = zcopy_xfer_run(xfer, may, slice);
 		if (why == ZCOPY_RUN_DONE)
 			break;
 		uncouple(stream, xfer);
@@ -210,16 +214,16 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	spin_unlock(&context->lock);
 
 	if (last) {
-		/* While @xfer holds the socket: none of the stream is left. */
+		/* While @xfer holds the target: none of the stream is left. */
 		if (stream->corked)
-			zcopy_sink_push(stream->socket);
+			zcopy_sink_push(stream->target);
 		stream->corked = false;
 		if (stream->head)
 			remove_wait_queue(stream->head, &stream->space);
 		stream->head = NULL;
 	}
 	/*
-	 * The stream is still the socket's, so that a completion is never
+	 * The stream is still the target's, so that a completion is never
 	 * overtaken by that of a transfer which comes now.
 	 */
 	zcopy_queue_complete(xfer);
@@ -266,8 +270,8 @@ static void run_stream(struct zcopy_stream *stream, bool disk)
 			if (!wait_for_space(stream, xfer))
 				return;
 			/*
-			 * The socket says there is room and yet took nothing:
-			 * it lacks memory. Not a thing to spin for.
+			 * The target says there is room and yet took nothing:
+			 * it lacks memory, or is locked. Nothing to spin for.
 			 */
 			if (slice == before) {
 				pass_on(stream, xfer->cold, 1);
@@ -286,9 +290,9 @@ static void stream_work(struct work_struct *work)
 	run_stream(stream, stream->cold);
 }
 
-/* The stream of a socket, or the place in the tree where it belongs. */
+/* The stream of a target, or the place in the tree where it belongs. */
 static struct zcopy_stream *find(struct zcopy_context *context,
-				 struct socket *socket, struct rb_node **parent,
+				 struct file *target, struct rb_node **parent,
 				 struct rb_node ***link)
 {
 	struct rb_node **p = &context->streams.rb_node;
@@ -299,17 +303,17 @@ static struct zcopy_stream *find(struct zcopy_context *context,
 		struct zcopy_stream *stream;
 
 		stream = rb_entry(*p, struct zcopy_stream, node);
-		if (stream->socket == socket)
+		if (stream->target == target)
 			return stream;
 		*parent = *p;
-		p = socket < stream->socket ? &(*p)->rb_left : &(*p)->rb_right;
+		p = target < stream->target ? &(*p)->rb_left : &(*p)->rb_right;
 	}
 	*link = p;
 	return NULL;
 }
 
 static struct zcopy_stream *create(struct zcopy_context *context,
-				   struct socket *socket)
+				   struct file *target)
 {
 	struct zcopy_stream *stream;
 
@@ -317,7 +321,7 @@ static struct zcopy_stream *create(struct zcopy_context *context,
 	if (!stream)
 		return NULL;
 	stream->context = context;
-	stream->socket = socket;
+	stream->target = target;
 	INIT_LIST_HEAD(&stream->queue);
 	atomic_set(&stream->state, ZCOPY_STREAM_RUN);
 	INIT_DELAYED_WORK(&stream->work, stream_work);
@@ -326,7 +330,7 @@ static struct zcopy_stream *create(struct zcopy_context *context,
 }
 
 /**
- * zcopy_stream_enqueue - put a transfer behind the others of its socket
+ * zcopy_stream_enqueue - put a transfer behind the others of its target
  * @context: the transfer's
  * @xfer:    passes to the stream on success
  * @ready:   a new stream is put on this list; the caller is its runner and
@@ -342,11 +346,11 @@ int zcopy_stream_enqueue(struct zcopy_context *context,
 
 	for (;;) {
 		spin_lock(&context->lock);
-		stream = find(context, xfer->socket, &parent, &link);
+		stream = find(context, xfer->target, &parent, &link);
 		if (stream || fresh)
 			break;
 		spin_unlock(&context->lock);
-		fresh = create(context, xfer->socket);
+		fresh = create(context, xfer->target);
 		if (!fresh)
 			return -ENOMEM;
 	}
@@ -388,7 +392,7 @@ void zcopy_stream_cancel(struct zcopy_context *context, struct zcopy_xfer *xfer,
 	struct rb_node *parent, **link;
 	struct zcopy_stream *stream;
 
-	stream = find(context, xfer->socket, &parent, &link);
+	stream = find(context, xfer->target, &parent, &link);
 	if (xfer->begun || list_is_first(&xfer->link, &stream->queue)) {
 		WRITE_ONCE(xfer->cancelled, true);
 		smp_mb();	/* pairs with the xchg in wait_for_space() */

@@ -3,12 +3,12 @@
 #define ZCOPY_STREAM_H
 
 #include <linux/atomic.h>
+#include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/rbtree.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-struct socket;
 struct zcopy_context;
 struct zcopy_xfer;
 
@@ -19,7 +19,7 @@ enum zcopy_stream_state {
 	 * state, take the head off the queue and free the stream.
 	 */
 	ZCOPY_STREAM_RUN,
-	/* He is about to wait for room; the socket's wake-up ... */
+	/* He is about to wait for room; the target's wake-up ... */
 	ZCOPY_STREAM_ARM,
 	/* ... came meanwhile, so he goes on. */
 	ZCOPY_STREAM_WOKEN,
@@ -28,26 +28,26 @@ enum zcopy_stream_state {
 };
 
 /**
- * struct zcopy_stream - the ordered queue of a context's transfers to a socket
+ * struct zcopy_stream - the ordered queue of a context's transfers to a target
  * @node:    in zcopy_context.streams, under zcopy_context.lock
  * @context: the stream owns a reference
- * @socket:  key; kept alive by the transfers in @queue. While that is empty
- *           nothing else of the stream refers to the socket
+ * @target:  key; kept alive by the transfers in @queue. While that is empty
+ *           nothing else of the stream refers to the target
  * @queue:   zcopy_xfer.link, under zcopy_context.lock; the head is the runner's
  * @state:   enum zcopy_stream_state
- * @corked:  the transfer that was done last left its end in the socket for the
+ * @corked:  the transfer that was done last left its end in the target for the
  *           next one's bytes to push; the runner's
  * @cold:    its head met the disk, so that a worker which may wait for the
  *           disk goes on with it; written before @state says WAIT
  * @work:    goes on with it
- * @space:   entry on the socket's wait queue from the first wait to the end
+ * @space:   entry on the target's wait queue from the first wait to the end
  * @head:    that wait queue, or NULL
  * @ready:   place in the submitter's list of streams to run
  */
 struct zcopy_stream {
 	struct rb_node node;
 	struct zcopy_context *context;
-	struct socket *socket;
+	struct file *target;
 	struct list_head queue;
 	atomic_t state;
 	bool corked;

@@ -8,7 +8,6 @@
 #include <linux/file.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
-#include <linux/net.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <net/sock.h>
@@ -28,7 +27,7 @@ static int check_transfer(const struct zcopy_transfer *transfer)
 		return -EINVAL;
 	if ((transfer->flags & ZCOPY_SYNC) && (transfer->flags & ZCOPY_NOTIFY))
 		return -EINVAL;
-	if (transfer->reserved || transfer->offset)
+	if (transfer->reserved || transfer->offset > LLONG_MAX)
 		return -EINVAL;
 	if (transfer->readahead > ZCOPY_MAX_READAHEAD)
 		return -EINVAL;
@@ -157,17 +156,58 @@ static int take_segment(struct zcopy_xfer *xfer,
 	return take_file(xfer, segment);
 }
 
-static int get_socket(struct zcopy_xfer *xfer, int fd)
+static int get_target(struct zcopy_xfer *xfer,
+		      const struct zcopy_transfer *transfer)
 {
 	int err;
 
-	xfer->socket = sockfd_lookup(fd, &err);
-	if (!xfer->socket)
-		return err;
-	err = zcopy_sink_check(xfer->socket);
+	xfer->target = fget(transfer->target);
+	if (!xfer->target)
+		return -EBADF;
+	xfer->offset = transfer->offset;
+	xfer->size_limit = rlimit(RLIMIT_FSIZE);
+	err = zcopy_sink_check(xfer->target, xfer->offset);
 	if (err)
 		return err;
-	return rw_verify_area(WRITE, xfer->socket->file, NULL, 0);
+	return rw_verify_area(WRITE, xfer->target, &xfer->offset, 0);
+}
+
+/*
+ * What a transfer reads of the file that it writes to must lie apart from what
+ * it may write.
+ */
+static int check_overlap(const struct zcopy_xfer *xfer)
+{
+	const struct inode *inode = file_inode(xfer->target);
+	u64 end = xfer->offset;
+	bool to_eof = false;
+	unsigned int i;
+
+	if (!S_ISREG(inode->i_mode))
+		return 0;
+	for (i = 0; i < xfer->nr; i++) {
+		u64 len = xfer->ranges[i].len;
+
+		if (len == ZCOPY_TO_EOF) {
+			to_eof = true;
+			continue;
+		}
+		if (len > LLONG_MAX - end)
+			return -EOVERFLOW;
+		end += len;
+	}
+	if (to_eof)
+		end = LLONG_MAX;
+	for (i = 0; i < xfer->nr; i++) {
+		const struct zcopy_range *range = &xfer->ranges[i];
+
+		if (range->file && file_inode(range->file) == inode &&
+		    range->pos < end &&
+		    (range->len == ZCOPY_TO_EOF ||
+		     range->pos + range->len > xfer->offset))
+			return -EINVAL;
+	}
+	return 0;
 }
 
 /* A transfer's ranges, from @nr segments in kernel memory. */
@@ -193,14 +233,17 @@ static struct zcopy_xfer *create(struct zcopy_context *context,
 	xfer->result.user_data = transfer->user_data;
 	zcopy_account_begin(&context->account);
 
-	err = get_socket(xfer, transfer->socket);
+	err = get_target(xfer, transfer);
 	for (i = 0; !err && i < nr; i++)
 		err = take_segment(xfer, &segments[i], &max_memory);
+	if (!err)
+		err = check_overlap(xfer);
 	if (err) {
 		zcopy_xfer_destroy(xfer);
 		return ERR_PTR(err);
 	}
 	xfer->ra_range = xfer->nr;
+	xfer->unshared = xfer->nr;
 	trace_zcopy_begin(xfer);
 	return xfer;
 }
@@ -244,12 +287,12 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 	return xfer;
 }
 
-/* The transfer is over: what is left of it needs no socket. May sleep. */
-void zcopy_xfer_leave_socket(struct zcopy_xfer *xfer)
+/* The transfer is over: what is left of it needs no target. May sleep. */
+void zcopy_xfer_leave_target(struct zcopy_xfer *xfer)
 {
-	if (xfer->socket)
-		sockfd_put(xfer->socket);
-	xfer->socket = NULL;
+	if (xfer->target)
+		fput(xfer->target);
+	xfer->target = NULL;
 }
 
 /* Enters what the transfer counted and drops every reference. May sleep. */
@@ -259,7 +302,7 @@ void zcopy_xfer_destroy(struct zcopy_xfer *xfer)
 	unsigned int i;
 
 	might_sleep();
-	zcopy_xfer_leave_socket(xfer);
+	zcopy_xfer_leave_target(xfer);
 	/* Of one that was refused. */
 	zcopy_lease_drop(xfer, &lapsed);
 	if (xfer->flags & ZCOPY_NOCACHE)

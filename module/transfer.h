@@ -10,7 +10,6 @@
 
 struct cred;
 struct mem_cgroup;
-struct socket;
 struct zcopy_context;
 struct zcopy_lease;
 struct zcopy_record;
@@ -54,14 +53,17 @@ struct zcopy_brought {
 /**
  * struct zcopy_xfer - a transfer in the kernel
  * @context:   its books; outlives the transfer
- * @socket:    where it goes; the transfer owns a reference on its file until
- *             it is over, and NULL then
+ * @target:    where it goes; the transfer owns a reference until it is over,
+ *             and NULL then
+ * @offset:    where in a target file the next byte goes
+ * @size_limit: the submitter's RLIMIT_FSIZE
+ * @unshared:  the range whose file can share no blocks with the target, or @nr
  * @uses:      see release.c
  * @flags:     ZCOPY_* transfer flags
  * @readahead: pages
  * @result:    the completion, growing as the transfer goes
  * @counts:    what it counted so far
- * @corked:    the socket holds bytes back that only a push sets free
+ * @corked:    the target holds bytes back that only a push sets free
  * @tail:      ditto, and the end of the transfer before may be among them
  * @cold:      it met a page that had to be read
  * @begun:     its stream's runner has it; nobody else may end it, under
@@ -73,7 +75,7 @@ struct zcopy_brought {
  * @ra:        readahead state; the file's own is left to its readers
  * @next:      first range with bytes left
  * @nr:        ranges
- * @behind:    the transfer that follows at once on the socket, begun too, or
+ * @behind:    the transfer that follows at once on the target, begun too, or
  *             NULL: its bytes may share this one's gather list, and they push
  *             what is held back
  * @link:      place in its stream's queue, under zcopy_context.lock
@@ -92,7 +94,10 @@ struct zcopy_brought {
  */
 struct zcopy_xfer {
 	struct zcopy_context *context;
-	struct socket *socket;
+	struct file *target;
+	loff_t offset;
+	u64 size_limit;
+	unsigned int unshared;
 	atomic_t uses;
 	u32 flags;
 	u32 readahead;
@@ -123,7 +128,7 @@ struct zcopy_xfer {
 /* transfer.c */
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 				     const struct zcopy_transfer *transfer);
-void zcopy_xfer_leave_socket(struct zcopy_xfer *xfer);
+void zcopy_xfer_leave_target(struct zcopy_xfer *xfer);
 void zcopy_xfer_destroy(struct zcopy_xfer *xfer);
 void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer);
 
@@ -132,13 +137,14 @@ void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer);
 /* What a run of a transfer may do. */
 #define ZCOPY_MAY_START		BIT(0)	/* start to read from the disk */
 #define ZCOPY_MAY_READ		BIT(1)	/* sleep for the disk */
-#define ZCOPY_MAY_WAIT		BIT(2)	/* sleep for room in the socket */
+#define ZCOPY_MAY_WAIT		BIT(2)	/* sleep for room in the target */
+#define ZCOPY_MAY_WRITE		BIT(3)	/* sleep for the target's disk */
 
 /* Why zcopy_xfer_run() came back. */
 enum zcopy_run {
 	ZCOPY_RUN_DONE,		/* the result is final */
-	ZCOPY_RUN_DISK,		/* a page must be read, and that was not allowed */
-	ZCOPY_RUN_SPACE,	/* the socket is full, and waiting was not allowed */
+	ZCOPY_RUN_DISK,		/* a disk must be waited for, and that was not allowed */
+	ZCOPY_RUN_SPACE,	/* the target is full, and waiting was not allowed */
 	ZCOPY_RUN_SLICE,	/* others have their turn now */
 };
 

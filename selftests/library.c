@@ -125,8 +125,10 @@ TEST_F(library, errors)
 	untouched = completion;
 	zcopy_transfer_init(&transfer, -1, &segment, 1);
 	EXPECT_EQ(-EBADF, zcopy_send(zcopy, &transfer, &completion));
-	transfer.socket = self->file.fd;
+	transfer.target = zcopy_fd(zcopy);
 	EXPECT_EQ(-ENOTSOCK, zcopy_send(zcopy, &transfer, &completion));
+	transfer.target = self->file.fd;
+	EXPECT_EQ(-EBADF, zcopy_send(zcopy, &transfer, &completion));
 	transfer.flags = ZCOPY_SYNC | ZCOPY_NOTIFY;
 	EXPECT_EQ(-EINVAL, zcopy_send(zcopy, &transfer, &completion));
 	transfer.flags = 1U << 31;

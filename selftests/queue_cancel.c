@@ -321,7 +321,7 @@ TEST_F(cancel, errors)
 		    .what = ZCOPY_CANCEL_SOCKET }, -EINVAL },
 		{ { .socket = -1, .what = ZCOPY_CANCEL_SOCKET }, -EBADF },
 		{ { .socket = 1 << 20, .what = ZCOPY_CANCEL_SOCKET }, -EBADF },
-		{ { .socket = self->file.fd, .what = ZCOPY_CANCEL_SOCKET },
+		{ { .target = self->device, .what = ZCOPY_CANCEL_TARGET },
 		  -ENOTSOCK },
 		/* What came in does not matter. */
 		{ { .cancelled = 99, .what = ZCOPY_CANCEL_ALL }, 0 },

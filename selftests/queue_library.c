@@ -226,7 +226,8 @@ TEST_F(library, cancel)
 	EXPECT_EQ(1, zcopy_wait_completion(self->zcopy, done));
 	expect_completion(_metadata, done, 4, 0, -ECANCELED);
 	EXPECT_EQ(-EBADF, zcopy_cancel_socket(self->zcopy, -1));
-	EXPECT_EQ(-ENOTSOCK, zcopy_cancel_socket(self->zcopy, self->file.fd));
+	EXPECT_EQ(-ENOTSOCK,
+		  zcopy_cancel_socket(self->zcopy, zcopy_fd(self->zcopy)));
 	EXPECT_EQ(0, zcopy_cancel_socket(self->zcopy, self->pair.rx));
 	EXPECT_EQ(4, zcopy_cancel_socket(self->zcopy, self->pair.tx));
 	EXPECT_EQ(4, zcopy_wait_completions(self->zcopy, done, 5, 4,

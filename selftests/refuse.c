@@ -20,6 +20,10 @@
 #define POSITION	5
 #define BYTES		100
 
+#ifndef O_NOTIFICATION_PIPE
+#define O_NOTIFICATION_PIPE	O_EXCL
+#endif
+
 /* A fault is a value in a field of a request that is valid without it. */
 struct fault {
 	const char *name;
@@ -175,6 +179,16 @@ static int reopened(FIXTURE_DATA(refuse) *self, int flags)
 	return keep(self, open(path, flags | O_CLOEXEC));
 }
 
+static int notification_pipe(FIXTURE_DATA(refuse) *self)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NOTIFICATION_PIPE))
+		die("make a pipe for notifications");
+	keep(self, ends[0]);
+	return keep(self, ends[1]);
+}
+
 static void add_request_faults(FIXTURE_DATA(refuse) *self)
 {
 	struct zcopy_transfer *transfer = &self->send.transfer;
@@ -195,15 +209,25 @@ static void add_request_faults(FIXTURE_DATA(refuse) *self)
 	ADD("socket -1", 5, EBADF, transfer->socket, -1);
 	ADD("socket O_PATH", 5, EBADF, transfer->socket,
 	    reopened(self, O_PATH));
-	ADD("socket is a file", 6, ENOTSOCK, transfer->socket, self->file.rw);
-	ADD("socket is a pipe", 6, ENOTSOCK, transfer->socket,
-	    self->descriptors[0]);
-	ADD("datagrams", 7, EPROTONOSUPPORT, transfer->socket,
+	ADD("target is a folder", 6, ENOTSOCK, transfer->target,
+	    keep(self, open("/", O_RDONLY | O_CLOEXEC)));
+	ADD("target is a device", 6, ENOTSOCK, transfer->target, self->device);
+	ADD("file to read", 7, EBADF, transfer->target, self->file.fd);
+	ADD("pipe to read", 7, EBADF, transfer->target, self->descriptors[0]);
+	ADD("datagrams", 8, EPROTONOSUPPORT, transfer->target,
 	    keep(self, unix_socket(SOCK_DGRAM)));
-	ADD("not connected", 8, ENOTCONN, transfer->socket,
+	ADD("pipe for notifications", 8, EPROTONOSUPPORT, transfer->target,
+	    notification_pipe(self));
+	ADD("file of /proc", 8, EPROTONOSUPPORT, transfer->target,
+	    keep(self, open("/proc/self/comm", O_RDWR | O_CLOEXEC)));
+	ADD("not connected", 9, ENOTCONN, transfer->target,
 	    keep(self, unix_socket(SOCK_STREAM)));
-	ADD("listening", 8, ENOTCONN, transfer->socket,
+	ADD("listening", 9, ENOTCONN, transfer->target,
 	    keep(self, listening()));
+	ADD("offset", 10, EINVAL, transfer->offset, 1);
+	ADD("O_APPEND", 10, EINVAL, transfer->target,
+	    reopened(self, O_WRONLY | O_APPEND));
+	ADD("source is target", 400, EINVAL, transfer->target, self->file.rw);
 }
 
 static void add_segment_faults(FIXTURE_DATA(refuse) *self, int i)

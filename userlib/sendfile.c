@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <zcopy/sendfile.h>
@@ -133,6 +135,10 @@ static int send_file(int fd, int s, off_t offset, size_t nbytes,
 	/* A length that reaches beyond the largest file is no error. */
 	if (length > (__u64)(OFFSET_MAX - offset))
 		length = OFFSET_MAX - offset;
+
+	/* The module knows more targets. What is not open is left to it. */
+	if (!isfdtype(s, S_IFSOCK))
+		return -ENOTSOCK;
 
 	zcopy_transfer_init(&transfer, s, NULL, headers + 1 + trailers);
 	error = transfer_flags(flags, &transfer);
