@@ -289,7 +289,7 @@ ssize_t cursor_read(struct cursor *cursor, int fd, size_t max)
 		max = want->len - cursor->within;
 	if (max > sizeof(seen))
 		max = sizeof(seen);
-	n = recv(fd, seen, max, 0);
+	n = read(fd, seen, max);
 	if (n < 0)
 		return -errno;
 	compare(cursor, seen, n);
