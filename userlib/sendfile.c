@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The sendfile() of FreeBSD. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <zcopy/sendfile.h>
 #include <zcopy/zcopy.h>
-#include "context.h"
+#include "address.h"
+#include "process.h"
+#include "vector.h"
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -19,66 +19,6 @@
 #define FEW_SEGMENTS	16
 
 #define OFFSET_MAX	INT64_MAX
-
-/*
- * The context of the process: -1, or a descriptor of /dev/zcopy that is never
- * closed here. An atomic word instead of a lock is what makes fork() safe.
- */
-static atomic_int process_fd = -1;
-
-static int process_context(struct zcopy *zcopy)
-{
-	int none = -1;
-	int error;
-
-	zcopy->fd = atomic_load(&process_fd);
-	if (zcopy->fd >= 0)
-		return 0;
-
-	error = zcopy_open_device(zcopy);
-	if (error)
-		return error;
-	if (!atomic_compare_exchange_strong(&process_fd, &none, zcopy->fd)) {
-		/* Another thread was faster: use its descriptor. */
-		close(zcopy->fd);
-		zcopy->fd = none;
-	}
-	return 0;
-}
-
-/*
- * Did the program close the descriptor, as daemons do with all they have? It
- * may be another file by now, so it is forgotten and not closed.
- */
-static bool context_lost(struct zcopy *zcopy)
-{
-	struct zcopy_info info;
-	int fd = zcopy->fd;
-
-	if (!zcopy_info(zcopy, &info))
-		return false;
-	atomic_compare_exchange_strong(&process_fd, &fd, -1);
-	return true;
-}
-
-static int send_transfer(const struct zcopy_transfer *transfer,
-			 struct zcopy_completion *completion)
-{
-	struct zcopy zcopy;
-	int error;
-
-	error = process_context(&zcopy);
-	if (error)
-		return error;
-	error = zcopy_send(&zcopy, transfer, completion);
-	if (!error || !context_lost(&zcopy))
-		return error;
-
-	error = process_context(&zcopy);
-	if (error)
-		return error;
-	return zcopy_send(&zcopy, transfer, completion);
-}
 
 static int transfer_flags(int flags, struct zcopy_transfer *transfer)
 {
@@ -114,43 +54,103 @@ static struct zcopy_segment *add_vector(struct zcopy_segment *segment,
 	return segment;
 }
 
+static __u64 vector_bytes(const struct iovec *vector, int count)
+{
+	__u64 bytes = 0;
+
+	while (count--)
+		bytes += vector[count].iov_len;
+	return bytes;
+}
+
+/* Addresses are checked as the module checks those it is given. */
+static int check_vector(const struct iovec *vector, int count)
+{
+	if (count < 0 || count > IOV_MAX)
+		return -EINVAL;
+	if (count && !zcopy_is_readable(vector, count * sizeof(*vector)))
+		return -EFAULT;
+	return 0;
+}
+
+/*
+ * Is the file refused, or the socket? Of a file that ends before the range
+ * nothing is sent.
+ */
+static int check_descriptors(int fd, int s)
+{
+	struct zcopy_completion completion;
+	struct zcopy_transfer transfer;
+	struct zcopy_segment nothing;
+
+	zcopy_segment_file(&nothing, fd, OFFSET_MAX, 0);
+	zcopy_transfer_init(&transfer, s, &nothing, 1);
+	return zcopy_process_send(&transfer, &completion) ?: completion.error;
+}
+
+/*
+ * A missing page ended the call after so many bytes of the file. Programs for
+ * FreeBSD try again after a while, and nothing but that, so the disk is asked
+ * for what is missing; the kernel limits that to what it reads ahead at once.
+ * A page whose reading ahead has failed is not asked for again unless it is
+ * dropped; one that is just being read is not dropped.
+ */
+static void read_ahead(int fd, off_t offset, __u64 length, int flags, __u64 sent)
+{
+	const __u64 page = sysconf(_SC_PAGESIZE);
+
+	/* Here, too, 0 means to the end of the file. */
+	if (length)
+		length -= sent;
+	if (flags & SF_USER_READAHEAD)
+		length = page * (1 + ((unsigned int)flags >> 16));
+	offset += sent;
+	posix_fadvise(fd, offset - offset % page, page, POSIX_FADV_DONTNEED);
+	posix_fadvise(fd, offset, length, POSIX_FADV_WILLNEED);
+}
+
 /* Here errors are the module's; bytes is set in success and failure. */
 static int send_file(int fd, int s, off_t offset, size_t nbytes,
 		     const struct sf_hdtr *hdtr, int flags, off_t *bytes)
 {
 	struct zcopy_segment few[FEW_SEGMENTS], *segments = few, *segment;
-	struct zcopy_completion completion = { 0 };
-	struct zcopy_transfer transfer;
+	struct zcopy_vector vector = { 0 };
 	int headers = 0, trailers = 0;
 	__u64 length = nbytes;
+	unsigned int count;
 	int error;
 
+	if (hdtr && !zcopy_is_readable(hdtr, sizeof(*hdtr)))
+		return -EFAULT;
 	if (hdtr && hdtr->headers)
 		headers = hdtr->hdr_cnt;
 	if (hdtr && hdtr->trailers)
 		trailers = hdtr->trl_cnt;
-	if (headers < 0 || headers > IOV_MAX ||
-	    trailers < 0 || trailers > IOV_MAX || offset < 0)
+	error = (headers ? check_vector(hdtr->headers, headers) : 0) ?:
+		(trailers ? check_vector(hdtr->trailers, trailers) : 0);
+	if (error)
+		return error;
+	if (offset < 0)
 		return -EINVAL;
 	/* A length that reaches beyond the largest file is no error. */
 	if (length > (__u64)(OFFSET_MAX - offset))
 		length = OFFSET_MAX - offset;
 
-	/* The module knows more targets. What is not open is left to it. */
+	/* The module may know other targets. What is not open is left to it. */
 	if (!isfdtype(s, S_IFSOCK))
 		return -ENOTSOCK;
 
-	zcopy_transfer_init(&transfer, s, NULL, headers + 1 + trailers);
-	error = transfer_flags(flags, &transfer);
+	count = headers + 1 + trailers;
+	zcopy_transfer_init(&vector.transfer, s, NULL, 0);
+	error = transfer_flags(flags, &vector.transfer);
 	if (error)
 		return error;
 
-	if (transfer.nr_segments > FEW_SEGMENTS) {
-		segments = calloc(transfer.nr_segments, sizeof(*segments));
+	if (count > FEW_SEGMENTS) {
+		segments = calloc(count, sizeof(*segments));
 		if (!segments)
 			return -ENOMEM;
 	}
-	transfer.segments = (uintptr_t)segments;
 	segment = segments;
 	if (headers)
 		segment = add_vector(segment, hdtr->headers, headers);
@@ -158,11 +158,20 @@ static int send_file(int fd, int s, off_t offset, size_t nbytes,
 	if (trailers)
 		add_vector(segment, hdtr->trailers, trailers);
 
-	error = send_transfer(&transfer, &completion);
-	if (!error) {
-		*bytes = completion.bytes;
-		error = completion.error;
-	}
+	vector.segments = segments;
+	vector.count = count;
+	error = zcopy_vector_send(&vector, count, false);
+	if (error == -EMSGSIZE)
+		error = check_descriptors(fd, s) ?:
+			zcopy_vector_split(&vector, count, false);
+	error = error ?: vector.error;
+	if (error)
+		zcopy_vector_push(&vector);
+	if (error == -EBUSY)
+		read_ahead(fd, offset, length, flags,
+			   vector.bytes - (headers ?
+				vector_bytes(hdtr->headers, headers) : 0));
+	*bytes = vector.bytes;
 	if (segments != few)
 		free(segments);
 	return error;
@@ -182,24 +191,13 @@ static int freebsd_error(int error)
 	}
 }
 
-/*
- * Can all of it be written to? The kernel is asked to write two words there,
- * because it reports a bad address, where the processor raises a signal.
- */
-static bool is_writable(off_t *sbytes)
-{
-	unsigned int *word = (unsigned int *)(void *)sbytes;
-
-	return !syscall(SYS_getcpu, word, word + 1, NULL) || errno != EFAULT;
-}
-
 int zcopy_sendfile(int fd, int s, off_t offset, size_t nbytes,
 		   struct sf_hdtr *hdtr, off_t *sbytes, int flags)
 {
 	off_t bytes = 0;
 	int error;
 
-	if (sbytes && !is_writable(sbytes))
+	if (sbytes && !zcopy_is_writable(sbytes, sizeof(*sbytes)))
 		return -1;	/* errno is EFAULT */
 
 	error = send_file(fd, s, offset, nbytes, hdtr, flags, &bytes);

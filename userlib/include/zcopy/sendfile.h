@@ -3,8 +3,12 @@
  * @file zcopy/sendfile.h
  * @brief The sendfile() of FreeBSD on top of /dev/zcopy.
  *
- * Programs written for FreeBSD's <sys/socket.h> need this header and the
- * other name of the function, nothing else.
+ * A program written for FreeBSD needs this header, included by the compiler's
+ * option -include if its source shall not change, and nothing else: the name
+ * sendfile, called with FreeBSD's arguments, means zcopy_sendfile(). Called
+ * with Linux's, it means Linux's, whose <sys/sendfile.h> may be included
+ * before this header, after it, or not at all. Only the function's address is
+ * not to be had by that name in C: take that of zcopy_sendfile().
  */
 #ifndef ZCOPY_SENDFILE_H
 #define ZCOPY_SENDFILE_H
@@ -25,7 +29,10 @@ struct sf_hdtr {
 	int trl_cnt;		/**< elements of trailers, 0 to 1024 */
 };
 
-/** Do not read the disk: EBUSY at the first page that is not in memory. */
+/**
+ * Do not wait for the disk: EBUSY at the first page that is not in memory. The
+ * disk is asked for it, so that another call, a little later, gets further.
+ */
 #define SF_NODISKIO		0x00000001
 /**
  * Return when the network no longer references the pages of the file, so that
@@ -48,7 +55,8 @@ struct sf_hdtr {
  * @brief Send headers, a range of a file, and trailers to a stream socket.
  *
  * It blocks for the disk (unless SF_NODISKIO is set) and, unless @p s is
- * O_NONBLOCK, for room in the socket. It does not raise SIGPIPE and does not
+ * O_NONBLOCK, for room in the socket. It never raises SIGPIPE (FreeBSD does
+ * where a trailer meets a closed connection, and only there) and does not
  * move the file position of @p fd. A file that ends early is no error: what
  * there is of it is sent, then the trailers.
  *
@@ -58,11 +66,13 @@ struct sf_hdtr {
  * never closed; a program that closes it, as with closefrom(), costs the next
  * call one more open(). An open() that fails is tried again by the next call.
  *
- * The arrays of struct iovec are read by the library, as by any other library
- * function: a bad address of such an array, or of @p hdtr, is not reported but
- * a segmentation fault. A bad address in an iovec is reported as EFAULT.
- * So is a bad @p sbytes: it is tested with a system call (getcpu(2), which
- * writes to it) before anything is sent.
+ * A bad address is reported as EFAULT, never by a signal: of @p hdtr, of an
+ * array in it, of the memory of an iovec, and of @p sbytes, which is tested
+ * with a system call (getcpu(2), which writes to it) before anything is sent.
+ *
+ * Headers and trailers that are more than one transfer takes (see max_memory
+ * and max_segments in struct zcopy_info) are sent in several; only then a bad
+ * address of an iovec may show when what is before it was sent.
  *
  * @param fd      a regular file or shared-memory object open for reading
  * @param s       a connected stream socket
@@ -82,9 +92,12 @@ struct sf_hdtr {
  *
  * EBADF: @p fd is not open for reading, or @p s is not open.
  *
- * EBUSY: SF_NODISKIO is set, and a page was not in memory.
+ * EBUSY: SF_NODISKIO is set, and a page was not in memory. Try again from
+ * there, after a moment or after read(2) has brought it in. (In shared memory
+ * that was swapped out, and on a disk that fails, only read(2) helps: the one
+ * brings it in, the other tells the error.)
  *
- * EFAULT: @p sbytes or the memory of an iovec is a bad address.
+ * EFAULT: a bad address, as told above.
  *
  * EINTR: a signal arrived. If nothing had been sent and its handler was
  * installed with SA_RESTART, the call goes on instead. With SF_SYNC all may have
@@ -95,10 +108,6 @@ struct sf_hdtr {
  * count in @p hdtr is negative or over 1024; or a flag is unknown.
  *
  * EIO: the file could not be read.
- *
- * EMSGSIZE: headers and trailers together have more than
- * zcopy_info.max_memory bytes, or more than zcopy_info.max_segments - 1
- * iovecs.
  *
  * ENOBUFS: no memory.
  *
@@ -122,10 +131,33 @@ int zcopy_sendfile(int fd, int s, off_t offset, size_t nbytes,
 
 #pragma GCC visibility pop
 
+#ifndef __cplusplus
+
+/*
+ * Five arguments or more are FreeBSD's: in a macro, the commas of a compound
+ * literal make more of them.
+ */
+#define ZCOPY_17TH(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, name, ...) \
+	name
+#define sendfile(...) ZCOPY_17TH(__VA_ARGS__, zcopy_sendfile, \
+	zcopy_sendfile, zcopy_sendfile, zcopy_sendfile, zcopy_sendfile, \
+	zcopy_sendfile, zcopy_sendfile, zcopy_sendfile, zcopy_sendfile, \
+	zcopy_sendfile, zcopy_sendfile, zcopy_sendfile, \
+	sendfile, sendfile, sendfile, sendfile, unused)(__VA_ARGS__)
+
+#endif
+
 /* An error here means: compile with -D_FILE_OFFSET_BITS=64. */
 extern char zcopy_needs_64_bits_in_off_t[sizeof(off_t) == 8 ? 1 : -1];
 
 #ifdef __cplusplus
+}
+
+/** @brief zcopy_sendfile() by FreeBSD's name. */
+inline int sendfile(int fd, int s, off_t offset, size_t nbytes,
+		    struct sf_hdtr *hdtr, off_t *sbytes, int flags)
+{
+	return zcopy_sendfile(fd, s, offset, nbytes, hdtr, sbytes, flags);
 }
 #endif
 

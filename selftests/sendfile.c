@@ -1,0 +1,872 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * FreeBSD's sendfile(): what its manual page promises, Documentation/freebsd.rst
+ * tells where. The files of ext4 are on a disk that can be held up and broken.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <zcopy/sendfile.h>
+#include <zcopy/zcopy.h>
+
+#include "kselftest_harness.h"
+
+#include "flight.h"
+
+#define SEED	141U
+#define OTHER	142U
+#define SIZE	(MIB + 9)
+#define BAD	(500 * KIB)	/* offset of a page that cannot be read */
+#define LARGE	(300 * KIB)	/* more than a transfer takes of memory */
+#define UNSET	77		/* in *sbytes before a call */
+
+FIXTURE(sendfile)
+{
+	struct watch watch;
+	struct file file;
+	struct pair pair;
+};
+
+FIXTURE_SETUP(sendfile)
+{
+	off_t bytes;
+
+	/* The process's own context stays open for good: make it first. */
+	ASSERT_EQ(-1, zcopy_sendfile(-1, -1, 0, 0, NULL, &bytes, 0));
+	watch_begin(&self->watch);
+	file_make(&self->file, EXT4, SIZE, SEED);
+	pair_open(&self->pair, TCP4, 0);
+}
+
+FIXTURE_TEARDOWN(sendfile)
+{
+	EXPECT_EQ(0, lseek(self->file.fd, 0, SEEK_CUR));
+	EXPECT_STREQ("", file_intact(&self->file));
+	pair_close(&self->pair);
+	file_close(&self->file);
+	EXPECT_STREQ("", watch_end(&self->watch));
+}
+
+/* One call, over a connection of its own, and all that it must leave behind. */
+static void sends_over(struct __test_metadata *_metadata, int fd,
+		       enum transport transport, off_t offset, size_t nbytes,
+		       struct sf_hdtr *hdtr, const struct part *parts,
+		       size_t nr, int flags)
+{
+	const uint64_t total = parts_total(parts, nr);
+	struct reader reader;
+	struct pair pair;
+	off_t bytes = UNSET;
+
+	pair_open(&pair, transport, 0);
+	reader_start(&reader, pair.rx, parts, nr);
+	EXPECT_EQ(0, zcopy_sendfile(fd, pair.tx, offset, nbytes, hdtr, &bytes,
+				    flags)) {
+		TH_LOG("%s", strerror(errno));
+	}
+	shutdown(pair.tx, SHUT_WR);
+	EXPECT_EQ(total, bytes);
+	EXPECT_STREQ("", reader_finish(&reader, total));
+	pair_close(&pair);
+}
+
+static void sends(struct __test_metadata *_metadata,
+		  FIXTURE_DATA(sendfile) *self, off_t offset, size_t nbytes,
+		  struct sf_hdtr *hdtr, const struct part *parts, size_t nr,
+		  int flags)
+{
+	sends_over(_metadata, self->file.fd, TCP4, offset, nbytes, hdtr, parts,
+		   nr, flags);
+}
+
+TEST_F(sendfile, whole_and_ranges)
+{
+	struct iovec headers[] = {
+		{ memory(0, 100), 100 }, { memory(100, 0), 0 },
+		{ memory(100, 50), 50 },
+	};
+	struct iovec trailers[] = {
+		{ memory(900, 10), 10 }, { memory(910, 1), 1 },
+	};
+	struct sf_hdtr both = { headers, 3, trailers, 2 };
+	struct sf_hdtr header = { headers, 3, NULL, 0 };
+	struct sf_hdtr trailer = { NULL, 0, trailers, 2 };
+	struct sf_hdtr none = { NULL, 5, NULL, 5 };
+	const struct part whole[] = {
+		of_memory(0, 150), of_file(&self->file, 0, 0),
+		of_memory(900, 11),
+	};
+	const struct part some[] = {
+		of_memory(0, 150), of_file(&self->file, 4097, 12345),
+		of_memory(900, 11),
+	};
+	const struct part beyond[] = {
+		of_memory(0, 150), of_memory(900, 11),
+	};
+	const struct part longer[] = {
+		of_memory(0, 150), of_file(&self->file, SIZE - 7, 0),
+		of_memory(900, 11),
+	};
+
+	sends(_metadata, self, 0, 0, NULL, whole + 1, 1, 0);
+	sends(_metadata, self, 0, SIZE, NULL, whole + 1, 1, 0);
+	sends(_metadata, self, 0, 0, &none, whole + 1, 1, 0);
+	sends(_metadata, self, 0, 0, &both, whole, 3, 0);
+	sends(_metadata, self, 0, 0, &header, whole, 2, 0);
+	sends(_metadata, self, 0, 0, &trailer, whole + 1, 2, 0);
+	sends(_metadata, self, 4097, 12345, &both, some, 3, 0);
+	/* Beyond the end: success, header and trailer all the same. */
+	sends(_metadata, self, SIZE, 0, &both, beyond, 2, 0);
+	sends(_metadata, self, SIZE + 1, 100, &both, beyond, 2, 0);
+	sends(_metadata, self, INT64_MAX, 0, &both, beyond, 2, 0);
+	/* A length beyond the end: what there is. */
+	sends(_metadata, self, SIZE - 7, 8, &both, longer, 3, 0);
+	sends(_metadata, self, SIZE - 7, SIZE_MAX, &both, longer, 3, 0);
+	/* Flags that are served change nothing of what arrives. */
+	sends(_metadata, self, 0, 0, &both, whole, 3, SF_NODISKIO);
+	sends(_metadata, self, 0, 0, &both, whole, 3,
+	      SF_FLAGS(16, SF_USER_READAHEAD));
+	sends(_metadata, self, 0, 0, &both, whole, 3, SF_FLAGS(0xffff, 0));
+	sends(_metadata, self, 0, 0, &both, whole, 3, SF_SYNC);
+	sends(_metadata, self, 0, 0, &both, whole, 3,
+	      SF_FLAGS(7, SF_NOCACHE | SF_SYNC));
+}
+
+TEST_F(sendfile, many_iovecs)
+{
+	static struct iovec headers[1000];
+	static struct part parts[1001];
+	struct sf_hdtr hdtr = { headers, 1000, NULL, 0 };
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		headers[i] = (struct iovec){ memory(i * 3, i % 5), i % 5 };
+		parts[i] = of_memory(i * 3, i % 5);
+	}
+	parts[1000] = of_file(&self->file, 0, 0);
+	sends(_metadata, self, 0, 0, &hdtr, parts, 1001, 0);
+}
+
+/* No place to count to is none of the caller's faults. */
+TEST_F(sendfile, without_sbytes)
+{
+	const struct part part = of_file(&self->file, 0, 1000);
+	struct cursor cursor = { .parts = &part, .nr = 1 };
+
+	EXPECT_EQ(0, zcopy_sendfile(self->file.fd, self->pair.tx, 0, 1000, NULL,
+				    NULL, 0));
+	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, 1000));
+	EXPECT_STREQ("", cursor_verdict(&cursor, 1000));
+}
+
+/* What FreeBSD's page lists, as far as Linux has it. */
+TEST_F(sendfile, errors)
+{
+	struct iovec bad[] = { { NULL, 10 } };
+	struct iovec good[] = { { memory(0, 10), 10 } };
+	struct iovec *many = calloc(IOV_MAX + 1, sizeof(*many));
+	struct iovec *const nowhere = (struct iovec *)8;
+	char *area = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct sf_hdtr bad_header = { bad, 1, NULL, 0 };
+	struct sf_hdtr bad_trailer = { NULL, 0, bad, 1 };
+	struct sf_hdtr negative = { good, -1, NULL, 0 };
+	struct sf_hdtr negative_trailer = { NULL, 0, good, -1 };
+	struct sf_hdtr too_many = { many, IOV_MAX + 1, NULL, 0 };
+	struct sf_hdtr no_headers = { nowhere, 1, NULL, 0 };
+	struct sf_hdtr no_trailers = { NULL, 0, nowhere, 1 };
+	/* All but the last is there. */
+	struct sf_hdtr half_headers = {
+		(struct iovec *)(area + PAGE) - 300, 301, NULL, 0,
+	};
+	struct sf_hdtr *const half = (struct sf_hdtr *)(area + PAGE - 16);
+	const int file = self->file.fd, tx = self->pair.tx;
+	int direct = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	int alone = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int folder = open("/", O_RDONLY | O_CLOEXEC);
+	int proc = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+	int write_only = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	const struct {
+		int fd;
+		int socket;
+		off_t offset;
+		struct sf_hdtr *hdtr;
+		int flags;
+		int error;
+	} rows[] = {
+		{ -1, tx, 0, NULL, 0, EBADF },
+		{ direct, tx, 0, NULL, 0, EBADF },
+		{ write_only, tx, 0, NULL, 0, EBADF },
+		{ file, -1, 0, NULL, 0, EBADF },
+		{ file, tx, 0, &bad_header, 0, EFAULT },
+		{ file, tx, 0, &bad_trailer, 0, EFAULT },
+		{ file, tx, 0, (struct sf_hdtr *)8, 0, EFAULT },
+		{ file, tx, 0, half, 0, EFAULT },
+		{ file, tx, 0, &no_headers, 0, EFAULT },
+		{ file, tx, 0, &no_trailers, 0, EFAULT },
+		{ file, tx, 0, &half_headers, 0, EFAULT },
+		{ folder, tx, 0, NULL, 0, EINVAL },
+		{ tx, tx, 0, NULL, 0, EINVAL },
+		{ file, udp, 0, NULL, 0, EINVAL },
+		{ file, tx, -1, NULL, 0, EINVAL },
+		{ file, tx, INT64_MIN, NULL, 0, EINVAL },
+		{ file, tx, 0, &negative, 0, EINVAL },
+		{ file, tx, 0, &negative_trailer, 0, EINVAL },
+		{ file, tx, 0, &too_many, 0, EINVAL },
+		{ file, alone, 0, NULL, 0, ENOTCONN },
+		{ file, file, 0, NULL, 0, ENOTSOCK },
+		{ proc, tx, 0, NULL, 0, EOPNOTSUPP },
+	};
+	off_t bytes;
+	size_t i;
+	int bit;
+
+	ASSERT_NE(MAP_FAILED, area);
+	ASSERT_EQ(0, mprotect(area + PAGE, PAGE, PROT_NONE));
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		bytes = UNSET;
+		errno = 0;
+		EXPECT_EQ(-1, zcopy_sendfile(rows[i].fd, rows[i].socket,
+					     rows[i].offset, 0, rows[i].hdtr,
+					     &bytes, rows[i].flags));
+		EXPECT_EQ(rows[i].error, errno) {
+			TH_LOG("row %zu", i);
+		}
+		EXPECT_EQ(0, bytes);
+	}
+	for (bit = 0; bit < 16; bit++) {
+		const int known = SF_NODISKIO | SF_SYNC | SF_USER_READAHEAD |
+				  SF_NOCACHE;
+
+		if (known & (1 << bit))
+			continue;
+		EXPECT_EQ(-1, zcopy_sendfile(file, tx, 0, 0, NULL, &bytes,
+					     1 << bit));
+		EXPECT_EQ(EINVAL, errno) {
+			TH_LOG("flag bit %d", bit);
+		}
+	}
+	/* Nothing of all that went. */
+	EXPECT_EQ(-1, recv(self->pair.rx, &bit, 1, MSG_DONTWAIT));
+	EXPECT_EQ(EAGAIN, errno);
+	munmap(area, 2 * PAGE);
+	free(many);
+	close(direct);
+	close(alone);
+	close(udp);
+	close(folder);
+	close(proc);
+	close(write_only);
+}
+
+/* FreeBSD's documented bug: there the call does not fail. */
+TEST_F(sendfile, bad_sbytes)
+{
+	char *area = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	off_t *bad[4];
+	size_t i;
+	char byte;
+
+	ASSERT_NE(MAP_FAILED, area);
+	ASSERT_EQ(0, mprotect(area + PAGE, PAGE, PROT_READ));
+	bad[0] = (off_t *)8;
+	bad[1] = (off_t *)0xffff888000000000;
+	bad[2] = (off_t *)(area + PAGE);
+	bad[3] = (off_t *)(area + PAGE - 4);	/* half of it */
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_EQ(-1, zcopy_sendfile(self->file.fd, self->pair.tx, 0, 0,
+					     NULL, bad[i], 0));
+		EXPECT_EQ(EFAULT, errno);
+	}
+	EXPECT_EQ(-1, recv(self->pair.rx, &byte, 1, MSG_DONTWAIT));
+	munmap(area, 2 * PAGE);
+}
+
+TEST_F(sendfile, again)
+{
+	const struct part whole = of_file(&self->file, 0, 0);
+	struct reader reader;
+	off_t done = 0, bytes;
+	struct pair pair;
+	int calls = 0;
+
+	pair_open(&pair, TCP4, 32 * 1024);
+	set_nonblocking(pair.tx);
+	ASSERT_EQ(-1, zcopy_sendfile(self->file.fd, pair.tx, 0, 0, NULL, &bytes,
+				     0));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_LT(0, bytes);
+	EXPECT_GT(SIZE, bytes);
+	done = bytes;
+	reader_start(&reader, pair.rx, &whole, 1);
+	while (done < (off_t)SIZE) {
+		ASSERT_TRUE(await(pair.tx, POLLOUT));
+		if (zcopy_sendfile(self->file.fd, pair.tx, done, 0, NULL,
+				   &bytes, 0))
+			ASSERT_EQ(EAGAIN, errno);
+		done += bytes;
+		calls++;
+	}
+	EXPECT_LT(0, calls);
+	shutdown(pair.tx, SHUT_WR);
+	EXPECT_STREQ("", reader_finish(&reader, SIZE));
+	pair_close(&pair);
+}
+
+TEST_F(sendfile, busy)
+{
+	struct iovec header = { memory(0, 10), 10 };
+	struct sf_hdtr hdtr = { &header, 1, NULL, 0 };
+	off_t bytes = UNSET;
+	char seen[20];
+
+	file_chill(&self->file);
+	EXPECT_EQ(-1, zcopy_sendfile(self->file.fd, self->pair.tx, 0, 0, &hdtr,
+				     &bytes, SF_NODISKIO));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(10, bytes);
+	EXPECT_TRUE(await(self->pair.rx, POLLIN));
+	EXPECT_EQ(10, recv(self->pair.rx, seen, sizeof(seen), 0));
+}
+
+/* SIGPIPE would end the test; neither part of the call raises it. */
+TEST_F(sendfile, pipe)
+{
+	struct iovec iovec = { memory(0, 10), 10 };
+	struct sf_hdtr header = { &iovec, 1, NULL, 0 };
+	struct sf_hdtr trailer = { NULL, 0, &iovec, 1 };
+	struct sf_hdtr *const hdtrs[] = { NULL, &header, &trailer };
+	off_t bytes;
+	size_t i;
+
+	signal(SIGPIPE, SIG_DFL);
+	ASSERT_EQ(0, shutdown(self->pair.tx, SHUT_WR));
+	for (i = 0; i < ARRAY_SIZE(hdtrs); i++) {
+		bytes = UNSET;
+		EXPECT_EQ(-1, zcopy_sendfile(self->file.fd, self->pair.tx, 0, 0,
+					     hdtrs[i], &bytes, 0));
+		EXPECT_EQ(EPIPE, errno);
+		EXPECT_EQ(0, bytes);
+	}
+}
+
+/* The peer is gone: what is sent first tells its kernel, which tells ours. */
+TEST_F(sendfile, peer_closed)
+{
+	uint64_t since = 0;
+	struct pair pair;
+	off_t bytes;
+
+	signal(SIGPIPE, SIG_DFL);
+	pair_open(&pair, TCP4, 0);
+	close(pair.rx);
+	ASSERT_TRUE(await(pair.tx, POLLRDHUP));
+	while (!zcopy_sendfile(self->file.fd, pair.tx, 0, 1, NULL, &bytes, 0)) {
+		EXPECT_EQ(1, bytes);
+		ASSERT_TRUE(patience(&since));
+	}
+	EXPECT_EQ(EPIPE, errno);
+	EXPECT_EQ(0, bytes);
+	close(pair.tx);
+}
+
+static void ignore(int number)
+{
+	(void)number;
+}
+
+struct call {
+	int file;
+	int socket;
+	struct sf_hdtr *hdtr;
+	int flags;
+	pid_t tid;
+	int result;
+	int error;
+	off_t bytes;
+};
+
+static void *call_sendfile(void *argument)
+{
+	struct call *call = argument;
+
+	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
+	call->result = zcopy_sendfile(call->file, call->socket, 0, 0,
+				      call->hdtr, &call->bytes, call->flags);
+	call->error = errno;
+	return NULL;
+}
+
+/* The signal comes while a header, the file, or a trailer waits for room. */
+TEST_F(sendfile, interrupted)
+{
+	const struct sigaction action = { .sa_handler = ignore };
+	struct iovec header = { memory(0, LARGE), LARGE };
+	struct iovec trailer = { memory(7, LARGE), LARGE };
+	struct sf_hdtr hdtr = { &header, 1, &trailer, 1 };
+	const struct part parts[] = {
+		of_memory(0, LARGE), of_file(&self->file, 0, 0),
+		of_memory(7, LARGE),
+	};
+	const struct {
+		uint64_t taken;
+		uint64_t most;
+	} rows[] = {
+		{ 0, LARGE },
+		{ LARGE + 1, LARGE + SIZE },
+		{ LARGE + SIZE + 1, LARGE + SIZE + LARGE },
+	};
+	pthread_t thread;
+	size_t i;
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cursor cursor = { .parts = parts, .nr = 3 };
+		struct call call = { .file = self->file.fd, .hdtr = &hdtr };
+		struct pair pair;
+
+		pair_open(&pair, TCP4, 16 * KIB);
+		call.socket = pair.tx;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, call_sendfile,
+					    &call));
+		EXPECT_TRUE(cursor_take(&cursor, pair.rx, rows[i].taken));
+		while (!__atomic_load_n(&call.tid, __ATOMIC_ACQUIRE))
+			;
+		ASSERT_TRUE(await_sleep(call.tid));
+		ASSERT_EQ(0, pthread_kill(thread, SIGUSR1));
+		pthread_join(thread, NULL);
+		EXPECT_EQ(-1, call.result);
+		EXPECT_EQ(EINTR, call.error);
+		ASSERT_LE(rows[i].taken, call.bytes);
+		EXPECT_GT(rows[i].most, call.bytes);
+		shutdown(pair.tx, SHUT_WR);
+		EXPECT_TRUE(cursor_take(&cursor, pair.rx,
+					call.bytes - rows[i].taken));
+		EXPECT_EQ(0, cursor_read(&cursor, pair.rx, 1));
+		EXPECT_STREQ("", cursor_verdict(&cursor, call.bytes));
+		pair_close(&pair);
+	}
+}
+
+/* All is sent, and the signal comes while the call waits for the peer. */
+TEST_F(sendfile, sync_interrupted)
+{
+	const struct sigaction action = { .sa_handler = ignore };
+	const struct part whole = of_file(&self->file, 0, 0);
+	struct cursor cursor = { .parts = &whole, .nr = 1 };
+	struct call call = { .file = self->file.fd, .flags = SF_SYNC };
+	pthread_t thread;
+	struct pair pair;
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	roomy_open(&pair, TCP4);
+	call.socket = pair.tx;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, call_sendfile, &call));
+	ASSERT_TRUE(await_accepted(pair.tx, SIZE));
+	ASSERT_TRUE(await_sleep(call.tid));
+	ASSERT_EQ(0, pthread_kill(thread, SIGUSR1));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-1, call.result);
+	EXPECT_EQ(EINTR, call.error);
+	EXPECT_EQ(SIZE, call.bytes);
+	EXPECT_TRUE(cursor_take(&cursor, pair.rx, SIZE));
+	EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
+	pair_close(&pair);
+}
+
+/* Daemons close all they have; the call opens the device again. */
+TEST_F(sendfile, after_closefrom)
+{
+	const struct part whole = of_file(&self->file, 0, 0);
+	int fd, zero;
+
+	for (fd = 3; fd < 100; fd++) {
+		char path[64], target[64] = "";
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (readlink(path, target, sizeof(target) - 1) > 0 &&
+		    !strcmp(target, DEVICE))
+			close(fd);
+	}
+	sends(_metadata, self, 0, 0, NULL, &whole, 1, 0);
+	/* And when its number belongs to something else by now. */
+	for (fd = 3; fd < 100; fd++) {
+		char path[64], target[64] = "";
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (readlink(path, target, sizeof(target) - 1) <= 0 ||
+		    strcmp(target, DEVICE))
+			continue;
+		zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+		ASSERT_EQ(fd, dup2(zero, fd));
+		close(zero);
+		sends(_metadata, self, 0, 0, NULL, &whole, 1, 0);
+		close(fd);
+		break;
+	}
+	EXPECT_GT(100, fd);
+}
+
+/* More of it than a transfer takes: in bytes, and in iovecs. */
+TEST_F(sendfile, large_headers)
+{
+	static struct iovec many[IOV_MAX];
+	static struct part parts[IOV_MAX + 2];
+	struct iovec header = { memory(0, LARGE), LARGE };
+	struct iovec trailers[] = {
+		{ memory(1, 60 * KIB), 60 * KIB }, { memory(2, 9), 9 },
+		{ memory(3, LARGE), LARGE },
+	};
+	struct sf_hdtr large = { &header, 1, trailers, 3 };
+	struct sf_hdtr both = { many, IOV_MAX, many, IOV_MAX };
+	static struct part twice[2 * IOV_MAX + 1];
+	off_t bytes = UNSET;
+	int i;
+
+	parts[0] = of_memory(0, LARGE);
+	parts[1] = of_file(&self->file, 5, 70000);
+	for (i = 0; i < 3; i++)
+		parts[2 + i] = of_memory(1 + i, trailers[i].iov_len);
+	sends(_metadata, self, 5, 70000, &large, parts, 5, 0);
+	sends(_metadata, self, 5, 70000, &large, parts, 5, SF_NODISKIO);
+	sends(_metadata, self, 5, 70000, &large, parts, 5, SF_SYNC);
+
+	for (i = 0; i < IOV_MAX; i++) {
+		many[i] = (struct iovec){ memory(i * 5, i % 150), i % 150 };
+		twice[i] = of_memory(i * 5, i % 150);
+		twice[IOV_MAX + 1 + i] = twice[i];
+	}
+	twice[IOV_MAX] = of_file(&self->file, 0, 0);
+	sends(_metadata, self, 0, 0, &both, twice, 2 * IOV_MAX + 1, 0);
+
+	/* What can be refused is refused before the first byte. */
+	EXPECT_EQ(-1, zcopy_sendfile(-1, self->pair.tx, 0, 0, &large, &bytes,
+				     0));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(0, bytes);
+	EXPECT_EQ(-1, recv(self->pair.rx, &i, 1, MSG_DONTWAIT));
+}
+
+/* Non-blocking, from header to trailer, as a program goes on after EAGAIN. */
+TEST_F(sendfile, again_everywhere)
+{
+	struct iovec header = { memory(0, LARGE), LARGE };
+	struct iovec trailer = { memory(7, LARGE), LARGE };
+	struct sf_hdtr hdtr = { &header, 1, &trailer, 1 };
+	const struct part parts[] = {
+		of_memory(0, LARGE), of_file(&self->file, 0, 0),
+		of_memory(7, LARGE),
+	};
+	const uint64_t total = parts_total(parts, 3);
+	struct cursor cursor = { .parts = parts, .nr = 3 };
+	uint64_t done = 0;
+	off_t bytes;
+	struct pair pair;
+	int again = 0;
+
+	pair_open(&pair, TCP4, 16 * KIB);
+	set_nonblocking(pair.tx);
+	while (done < total) {
+		const uint64_t h = done < LARGE ? done : LARGE;
+		const uint64_t f = done < LARGE + SIZE ? done - h : SIZE;
+		const uint64_t t = done - h - f;
+
+		header.iov_base = memory(h, LARGE - h);
+		header.iov_len = LARGE - h;
+		trailer.iov_base = memory(7 + t, LARGE - t);
+		trailer.iov_len = LARGE - t;
+		if (zcopy_sendfile(self->file.fd, pair.tx, f, 0, &hdtr, &bytes,
+				   0)) {
+			ASSERT_EQ(EAGAIN, errno);
+			again++;
+		} else {
+			EXPECT_EQ(total, done + bytes);
+		}
+		done += bytes;
+		ASSERT_TRUE(cursor_take(&cursor, pair.rx, bytes));
+	}
+	EXPECT_LT(3, again);
+	EXPECT_EQ(total, done);
+	EXPECT_STREQ("", cursor_verdict(&cursor, total));
+	pair_close(&pair);
+}
+
+TEST_F(sendfile, shared_memory)
+{
+	const enum filesystem filesystems[] = { TMPFS, MEMFD };
+	struct iovec header = { memory(0, 100), 100 };
+	struct sf_hdtr hdtr = { &header, 1, &header, 1 };
+	struct file posix = { .seed = SEED, .size = SIZE };
+	struct file file;
+	struct part parts[] = {
+		of_memory(0, 100), { }, of_memory(0, 100),
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(filesystems); i++) {
+		file_make(&file, filesystems[i], SIZE, SEED);
+		parts[1] = of_file(&file, 77, 0);
+		sends_over(_metadata, file.fd, TCP4, 77, 0, &hdtr, parts, 3, 0);
+		sends_over(_metadata, file.fd, TCP4, 77, 0, &hdtr, parts, 3,
+			   SF_NODISKIO | SF_NOCACHE | SF_SYNC);
+		file_close(&file);
+	}
+	posix.rw = shm_open("/zcopy", O_CREAT | O_EXCL | O_RDWR, 0600);
+	ASSERT_LE(0, posix.rw);
+	file_write(&posix, 0, SIZE, SEED);
+	posix.fd = shm_open("/zcopy", O_RDONLY, 0);
+	ASSERT_EQ(0, shm_unlink("/zcopy"));
+	parts[1] = of_file(&posix, 77, 0);
+	sends_over(_metadata, posix.fd, TCP4, 77, 0, &hdtr, parts, 3, 0);
+	close(posix.fd);
+	close(posix.rw);
+}
+
+TEST_F(sendfile, stream_sockets)
+{
+	const enum transport transports[] = { TCP4, TCP6, WIRE4, WIRE6, UNIX };
+	struct iovec header = { memory(0, 100), 100 };
+	struct sf_hdtr hdtr = { &header, 1, &header, 1 };
+	const struct part parts[] = {
+		of_memory(0, 100), of_file(&self->file, 0, 0),
+		of_memory(0, 100),
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(transports); i++)
+		sends_over(_metadata, self->file.fd, transports[i], 0, 0, &hdtr,
+			   parts, 3, 0);
+}
+
+/* What the program writes itself keeps its place, though the file is cold. */
+TEST_F(sendfile, order_with_writes)
+{
+	const struct part parts[] = {
+		of_memory(0, 10), of_file(&self->file, 0, 0),
+		of_memory(50, 10),
+	};
+	const uint64_t total = parts_total(parts, 3);
+	struct reader reader;
+
+	file_chill(&self->file);
+	reader_start(&reader, self->pair.rx, parts, 3);
+	EXPECT_EQ(10, write(self->pair.tx, memory(0, 10), 10));
+	EXPECT_EQ(0, zcopy_sendfile(self->file.fd, self->pair.tx, 0, 0, NULL,
+				    NULL, 0));
+	EXPECT_EQ(10, write(self->pair.tx, memory(50, 10), 10));
+	shutdown(self->pair.tx, SHUT_WR);
+	EXPECT_STREQ("", reader_finish(&reader, total));
+}
+
+/*
+ * SF_NODISKIO does not wait for a disk, not even one that does not answer, and
+ * who tries again, and does nothing else, comes to the end.
+ */
+TEST_F(sendfile, busy_and_again)
+{
+	const struct part whole = of_file(&self->file, 0, 0);
+	const int flags[] = {
+		SF_NODISKIO,
+		SF_FLAGS(0, SF_NODISKIO | SF_USER_READAHEAD),
+		SF_FLAGS(16, SF_NODISKIO | SF_USER_READAHEAD),
+	};
+	struct reader reader;
+	off_t done, bytes;
+	struct pair pair;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		uint64_t since = 0;
+
+		file_chill(&self->file);
+		pair_open(&pair, TCP4, 0);
+		reader_start(&reader, pair.rx, &whole, 1);
+		disk_suspend();
+		EXPECT_EQ(-1, zcopy_sendfile(self->file.fd, pair.tx, 0, 0, NULL,
+					     &bytes, flags[i]));
+		EXPECT_EQ(EBUSY, errno);
+		EXPECT_EQ(0, bytes);
+		disk_resume();
+		for (done = 0; done < (off_t)SIZE; done += bytes) {
+			if (!zcopy_sendfile(self->file.fd, pair.tx, done, 0,
+					    NULL, &bytes, flags[i]))
+				continue;
+			ASSERT_EQ(EBUSY, errno);
+			if (bytes)
+				since = 0;
+			ASSERT_TRUE(patience(&since));
+		}
+		shutdown(pair.tx, SHUT_WR);
+		EXPECT_STREQ("", reader_finish(&reader, SIZE));
+		pair_close(&pair);
+	}
+}
+
+TEST_F(sendfile, bad_disk)
+{
+	struct iovec header = { memory(0, 100), 100 };
+	struct sf_hdtr hdtr = { &header, 1, &header, 1 };
+	const struct part parts[] = {
+		of_memory(0, 100), of_file(&self->file, 0, 0),
+		of_memory(0, 100),
+	};
+	struct reader reader;
+	off_t bytes = UNSET;
+
+	disk_break(&self->file, BAD);
+	file_chill(&self->file);
+	reader_start(&reader, self->pair.rx, parts, 3);
+	EXPECT_EQ(-1, zcopy_sendfile(self->file.fd, self->pair.tx, 0, 0, &hdtr,
+				     &bytes, SF_USER_READAHEAD));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(100 + BAD, bytes);
+	shutdown(self->pair.tx, SHUT_WR);
+	EXPECT_STREQ("", reader_finish(&reader, 100 + BAD));
+	disk_mend();
+}
+
+/* The buffer that a long vector needs; in a process of its own. */
+static int without_memory(FIXTURE_DATA(sendfile) *self, struct sf_hdtr *hdtr)
+{
+	const struct rlimit none = { 0, 0 };
+	off_t bytes = UNSET;
+	size_t size;
+
+	if (setrlimit(RLIMIT_AS, &none))
+		return 1;
+	for (size = MIB; size >= 16; size /= 2)
+		while (malloc(size))
+			;
+	if (zcopy_sendfile(self->file.fd, self->pair.tx, 0, 0, hdtr, &bytes,
+			   0) != -1)
+		return 2;
+	if (errno != ENOBUFS)
+		return 3;
+	return bytes ? 4 : 0;
+}
+
+TEST_F(sendfile, no_buffers)
+{
+	static struct iovec headers[IOV_MAX];
+	struct sf_hdtr hdtr = { headers, IOV_MAX, NULL, 0 };
+	int status, i;
+	pid_t child;
+
+	for (i = 0; i < IOV_MAX; i++)
+		headers[i] = (struct iovec){ memory(i, 1), 1 };
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(without_memory(self, &hdtr));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* Send all of the file to a socket that takes it, and overwrite it at once. */
+static void overwrite(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(sendfile) *self, enum transport transport,
+		      int flags, uint32_t expected)
+{
+	static char seen[32 * KIB], want[32 * KIB];
+	char *map = file_map(&self->file);
+	struct pair pair;
+	off_t bytes = UNSET;
+
+	pair_open(&pair, transport, 0);
+	EXPECT_EQ(0, zcopy_sendfile(self->file.fd, pair.tx, 0, sizeof(seen),
+				    NULL, &bytes, flags));
+	pattern(map, sizeof(seen), OTHER, 0);
+	EXPECT_EQ(sizeof(seen), bytes);
+	EXPECT_TRUE(receive(pair.rx, seen, sizeof(seen)));
+	pattern(want, sizeof(want), expected, 0);
+	EXPECT_EQ(0, memcmp(want, seen, sizeof(want)));
+	pattern(map, sizeof(seen), SEED, 0);
+	munmap(map, self->file.size);
+	pair_close(&pair);
+}
+
+/* After it the file may be changed; without it the receiver would see that. */
+TEST_F(sendfile, sync)
+{
+	overwrite(_metadata, self, UNIX, SF_SYNC, SEED);
+	overwrite(_metadata, self, UNIX, 0, OTHER);
+	overwrite(_metadata, self, WIRE4, SF_SYNC, SEED);
+}
+
+/* It is no guarantee of delivery: nobody has read a byte. */
+TEST_F(sendfile, sync_before_delivery)
+{
+	off_t bytes = UNSET;
+	char byte;
+
+	EXPECT_EQ(0, zcopy_sendfile(self->file.fd, self->pair.tx, 0, 4000, NULL,
+				    &bytes, SF_SYNC));
+	EXPECT_EQ(4000, bytes);
+	EXPECT_EQ(1, recv(self->pair.rx, &byte, 1, 0));
+}
+
+/* Pages of the cold file that are in memory when all of it was received. */
+static size_t left_in_memory(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(sendfile) *self, off_t nbytes,
+			     int flags)
+{
+	const struct part part = of_file(&self->file, 0, nbytes);
+
+	file_chill(&self->file);
+	sends(_metadata, self, 0, nbytes, NULL, &part, 1, flags);
+	return file_resident(&self->file, 0, SIZE);
+}
+
+TEST_F(sendfile, nocache)
+{
+	EXPECT_EQ(0, left_in_memory(_metadata, self, SIZE,
+				    SF_NOCACHE | SF_SYNC));
+	EXPECT_LT(0, left_in_memory(_metadata, self, SIZE, SF_SYNC));
+}
+
+TEST_F(sendfile, readahead)
+{
+	const size_t pages = (SIZE + PAGE - 1) / PAGE;
+	const struct {
+		int flags;
+		size_t pages;
+	} rows[] = {
+		{ SF_USER_READAHEAD, 1 },
+		{ SF_FLAGS(16, SF_USER_READAHEAD), 17 },
+		{ SF_FLAGS(0xffff, SF_USER_READAHEAD), pages },
+	};
+	size_t own, i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		EXPECT_EQ(rows[i].pages,
+			  left_in_memory(_metadata, self, 1, rows[i].flags));
+	/* Without the flag: the larger of the number and the kernel's own. */
+	own = left_in_memory(_metadata, self, 64 * KIB, 0);
+	EXPECT_LE(own, left_in_memory(_metadata, self, 64 * KIB,
+				      SF_FLAGS(1, 0)));
+	EXPECT_LT(own, left_in_memory(_metadata, self, 64 * KIB,
+				      SF_FLAGS(512, 0)));
+}
+
+/* The number and the flags do not get into each other's way. */
+TEST_F(sendfile, flags_macro)
+{
+	EXPECT_EQ(0x00100000 | SF_NOCACHE, SF_FLAGS(16, SF_NOCACHE));
+	EXPECT_EQ(SF_NODISKIO, SF_FLAGS(0, SF_NODISKIO));
+	EXPECT_EQ(0xffff0000, (unsigned int)SF_FLAGS(0xffff, 0));
+	EXPECT_EQ(0, (SF_NODISKIO | SF_NOCACHE | SF_SYNC | SF_USER_READAHEAD) &
+		     ~0xffff);
+}
+
+int main(int argc, char **argv)
+{
+	disk_make();
+	return test_harness_run(argc, argv);
+}
