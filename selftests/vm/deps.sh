@@ -12,7 +12,7 @@ command -v apt-get >/dev/null ||
 
 packages=(
 	bc bison flex libelf-dev                        # the debug kernel
-	gcc libc6-dev make                              # builds
+	g++ gcc libc6-dev make                          # builds
 	qemu-system-x86 busybox-static cpio xz-utils    # the VM
 	kmod e2fsprogs xfsprogs iproute2 ethtool        # used inside it
 	procps util-linux mount dmsetup curl
