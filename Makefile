@@ -161,9 +161,9 @@ style-checkpatch-module:
 	@$(checkpatch) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT --file ../module/trace.h
 	@$(checkpatch) --ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON --file ../module/compat.h
 
-# A macro that picks one of its arguments.
+# A typedef of illumos, and a macro that picks one of its arguments.
 style-checkpatch-userlib:
-	@$(checkpatch) --ignore MACRO_ARG_UNUSED --file $(addprefix ../,$(shell find userlib -name '*.[ch]'))
+	@$(checkpatch) --ignore NEW_TYPEDEFS,MACRO_ARG_UNUSED --file $(addprefix ../,$(shell find userlib -name '*.[ch]'))
 
 # Programs have none of the kernel's types, BIT() and attribute macros, C11's
 # keywords have capitals, and the harness's macros are no values or types.
