@@ -96,7 +96,10 @@ const char *file_holds(const struct file *file, uint64_t offset,
 const char *file_intact(const struct file *file);
 
 /* Sockets */
-enum transport { TCP4, TCP6, WIRE4, WIRE6, UNIX, MPTCP, VSOCK, TLS,
+enum transport { TCP4, TCP6, WIRE4, WIRE6, UNIX, VSOCK,
+		 MPTCP, MPTCP6, MPTCP_WIRE,
+		 MPTCP_TO_TCP, TCP_TO_MPTCP,	/* they fall back to TCP */
+		 TLS, TLS12_256, TLS13_128, TLS13_256, TLS_WIRE,
 		 VETH };	/* for who called veth_make() */
 
 struct pair {
@@ -108,6 +111,8 @@ struct pair {
 int pair_try(struct pair *pair, enum transport transport, int buffer);
 void pair_open(struct pair *pair, enum transport transport, int buffer);
 void pair_close(struct pair *pair);
+/* Kernel TLS as the transport has it, for one direction; 0 or -errno. */
+int tls_start(int fd, int direction, enum transport transport);
 /* Run the thread in the network namespace; returns one to give back later. */
 int namespace_enter(const char *name);
 void namespace_leave(int previous);
@@ -135,8 +140,11 @@ struct cursor {
 	uint64_t within;
 	uint64_t got;
 	uint64_t wrong;		/* position of the first wrong byte + 1 */
+	int error;		/* errno that ended the reading */
 };
 
+/* Bytes that came in another way than by cursor_read(). */
+void cursor_compare(struct cursor *cursor, const char *seen, size_t len);
 /* Up to max bytes; 0 at the end of the stream, or -errno. */
 ssize_t cursor_read(struct cursor *cursor, int fd, size_t max);
 /* Exactly len bytes, none of them late; false if they do not come. */

@@ -148,6 +148,30 @@ int fly(enum door door, int device, const struct zcopy_transfer *transfer,
 	return error;
 }
 
+const char *carry(enum door door, int device, enum transport transport,
+		  const struct part *parts, size_t nr, uint32_t flags,
+		  struct zcopy_completion *completion)
+{
+	struct zcopy_transfer transfer;
+	struct reader reader;
+	const char *verdict;
+	struct pair pair;
+	int error;
+
+	pair_open(&pair, transport, 0);
+	transfer = transfer_of(pair.tx, parts, nr, 1);
+	transfer.flags = flags;
+	reader_start(&reader, pair.rx, parts, nr);
+	error = fly(door, device, &transfer, completion);
+	shutdown(pair.tx, SHUT_WR);
+	verdict = reader_finish(&reader, error ? 0 : completion->bytes);
+	pair_close(&pair);
+	errno = -error;
+	if (error)
+		die("the transfer was refused");
+	return verdict;
+}
+
 bool cursor_release(struct cursor *cursor, int fd, struct flight *flight)
 {
 	struct pollfd poller = { .fd = fd, .events = POLLIN };

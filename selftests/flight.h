@@ -34,6 +34,11 @@ int flight_finish(struct flight *flight);
 int fly(enum door door, int device, const struct zcopy_transfer *transfer,
 	struct zcopy_completion *completion);
 
+/* As deliver(), through any door. */
+const char *carry(enum door door, int device, enum transport transport,
+		  const struct part *parts, size_t nr, uint32_t flags,
+		  struct zcopy_completion *completion);
+
 /* Reads until the flight has ended; false if it does not. */
 bool cursor_release(struct cursor *cursor, int fd, struct flight *flight);
 

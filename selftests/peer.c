@@ -18,14 +18,32 @@ static const struct endpoint {
 	const char *address;
 	const char *sender;	/* network namespaces, NULL for this one */
 	const char *receiver;
+	int tls_version;	/* 0: not under kernel TLS */
+	int tls_cipher;
+	int receives_as;	/* the receiver's protocol, if another */
 } endpoints[] = {
-	[TCP4] = { AF_INET, IPPROTO_TCP, "127.0.0.1", NULL, NULL },
-	[TCP6] = { AF_INET6, IPPROTO_TCP, "::1", NULL, NULL },
+	[TCP4] = { AF_INET, IPPROTO_TCP, "127.0.0.1" },
+	[TCP6] = { AF_INET6, IPPROTO_TCP, "::1" },
 	[WIRE4] = { AF_INET, IPPROTO_TCP, "10.9.0.2", "left", "right" },
 	[WIRE6] = { AF_INET6, IPPROTO_TCP, "fd09::2", "left", "right" },
-	[MPTCP] = { AF_INET, IPPROTO_MPTCP, "127.0.0.1", NULL, NULL },
-	[VSOCK] = { AF_VSOCK, 0, NULL, NULL, NULL },
-	[TLS] = { AF_INET, IPPROTO_TCP, "127.0.0.1", NULL, NULL },
+	[MPTCP] = { AF_INET, IPPROTO_MPTCP, "127.0.0.1" },
+	[MPTCP6] = { AF_INET6, IPPROTO_MPTCP, "::1" },
+	[MPTCP_WIRE] = { AF_INET, IPPROTO_MPTCP, "10.9.0.2", "left", "right" },
+	[MPTCP_TO_TCP] = { AF_INET, IPPROTO_MPTCP, "127.0.0.1",
+			   .receives_as = IPPROTO_TCP },
+	[TCP_TO_MPTCP] = { AF_INET, IPPROTO_TCP, "127.0.0.1",
+			   .receives_as = IPPROTO_MPTCP },
+	[VSOCK] = { AF_VSOCK, 0 },
+	[TLS] = { AF_INET, IPPROTO_TCP, "127.0.0.1", NULL, NULL,
+		  TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128 },
+	[TLS12_256] = { AF_INET, IPPROTO_TCP, "127.0.0.1", NULL, NULL,
+			TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_256 },
+	[TLS13_128] = { AF_INET6, IPPROTO_TCP, "::1", NULL, NULL,
+			TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128 },
+	[TLS13_256] = { AF_INET, IPPROTO_TCP, "127.0.0.1", NULL, NULL,
+			TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_256 },
+	[TLS_WIRE] = { AF_INET, IPPROTO_TCP, "10.9.0.2", "left", "right",
+		       TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_256 },
 	[VETH] = { AF_INET, IPPROTO_TCP, "10.10.0.2", "left", "right" },
 };
 
@@ -51,10 +69,11 @@ void namespace_leave(int previous)
 }
 
 /* A socket lives in the namespace it was made in, whoever uses it later. */
-static int socket_in(const char *namespace, const struct endpoint *at)
+static int socket_in(const char *namespace, const struct endpoint *at,
+		     int protocol)
 {
 	int previous = namespace ? namespace_enter(namespace) : -1;
-	int fd = socket(at->family, SOCK_STREAM | SOCK_CLOEXEC, at->protocol);
+	int fd = socket(at->family, SOCK_STREAM | SOCK_CLOEXEC, protocol);
 	int error = errno;
 
 	if (namespace)
@@ -95,16 +114,29 @@ static void buffers(int fd, int size)
 		die("SO_SNDBUF, SO_RCVBUF");
 }
 
-static int start_tls(int fd, int direction)
+int tls_start(int fd, int direction, enum transport transport)
 {
-	struct tls12_crypto_info_aes_gcm_128 info = {
-		.info.version = TLS_1_2_VERSION,
-		.info.cipher_type = TLS_CIPHER_AES_GCM_128,
-		.key = "the key of both",
-	};
+	const struct endpoint *at = &endpoints[transport];
+	union {
+		struct tls12_crypto_info_aes_gcm_128 small;
+		struct tls12_crypto_info_aes_gcm_256 large;
+	} info = {};
+	bool is_large = at->tls_cipher == TLS_CIPHER_AES_GCM_256;
+	socklen_t len = is_large ? sizeof(info.large) : sizeof(info.small);
 
-	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) ||
-	    setsockopt(fd, SOL_TLS, direction, &info, sizeof(info)))
+	/* Both structures begin alike. */
+	info.small.info.version = at->tls_version;
+	info.small.info.cipher_type = at->tls_cipher;
+	if (is_large)
+		memcpy(info.large.key, "the key of both, twice as long !",
+		       sizeof(info.large.key));
+	else
+		memcpy(info.small.key, "the key of both!",
+		       sizeof(info.small.key));
+	/* One socket may have both directions. */
+	if ((setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) &&
+	     errno != EEXIST) ||
+	    setsockopt(fd, SOL_TLS, direction, &info, len))
 		return -errno;
 	return 0;
 }
@@ -124,10 +156,11 @@ int pair_try(struct pair *pair, enum transport transport, int buffer)
 		buffers(pair->tx, buffer);
 		return 0;
 	}
-	listener = socket_in(at->receiver, at);
+	listener = socket_in(at->receiver, at,
+			     at->receives_as ?: at->protocol);
 	if (listener < 0)
 		return -errno;
-	pair->tx = socket_in(at->sender, at);
+	pair->tx = socket_in(at->sender, at, at->protocol);
 	if (pair->tx < 0)
 		die("socket");
 	buffers(listener, buffer);
@@ -145,9 +178,9 @@ int pair_try(struct pair *pair, enum transport transport, int buffer)
 	if (pair->rx < 0)
 		die("accept");
 	close(listener);
-	if (transport == TLS) {
-		error = start_tls(pair->tx, TLS_TX) ?:
-			start_tls(pair->rx, TLS_RX);
+	if (at->tls_version) {
+		error = tls_start(pair->tx, TLS_TX, transport) ?:
+			tls_start(pair->rx, TLS_RX, transport);
 		if (error)
 			pair_close(pair);
 	}
@@ -225,7 +258,7 @@ size_t parts_skip(struct part *parts, size_t nr, uint64_t done)
 	return nr - gone;
 }
 
-static void compare(struct cursor *cursor, const char *seen, size_t len)
+void cursor_compare(struct cursor *cursor, const char *seen, size_t len)
 {
 	char good[4096];
 
@@ -290,9 +323,11 @@ ssize_t cursor_read(struct cursor *cursor, int fd, size_t max)
 	if (max > sizeof(seen))
 		max = sizeof(seen);
 	n = read(fd, seen, max);
-	if (n < 0)
+	if (n < 0) {
+		cursor->error = errno;
 		return -errno;
-	compare(cursor, seen, n);
+	}
+	cursor_compare(cursor, seen, n);
 	return n;
 }
 
@@ -316,9 +351,10 @@ const char *cursor_verdict(const struct cursor *cursor, uint64_t len)
 		snprintf(text, sizeof(text), "wrong byte at %llu",
 			 (unsigned long long)cursor->wrong - 1);
 	else if (cursor->got != len)
-		snprintf(text, sizeof(text), "%llu bytes arrived, not %llu",
+		snprintf(text, sizeof(text),
+			 "%llu bytes arrived, not %llu (errno %d)",
 			 (unsigned long long)cursor->got,
-			 (unsigned long long)len);
+			 (unsigned long long)len, cursor->error);
 	else
 		return "";
 	return text;
