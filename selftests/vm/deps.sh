@@ -17,6 +17,7 @@ packages=(
 	kmod e2fsprogs xfsprogs iproute2 ethtool        # used inside it
 	procps util-linux mount dmsetup curl
 	liburing-dev                                    # an example server
+	libssl-dev                                      # a test's own TLS server
 	sparse perl shellcheck codespell                # make style
 )
 
