@@ -306,6 +306,28 @@ static int interrupted(struct zcopy_xfer *xfer, unsigned int may)
 	return 0;
 }
 
+/*
+ * All is accepted: see it out of what lies above a socket's own queue, so that
+ * a program may close the socket at the completion. Who does not want to
+ * wait, or waits no longer, has what send(2) would have left.
+ */
+static bool is_out(struct zcopy_xfer *xfer, unsigned int may, long patience)
+{
+	if (xfer->corked && !xfer->behind && !(xfer->flags & ZCOPY_MORE))
+		push(xfer);
+	while (!xfer->behind && !READ_ONCE(xfer->cancelled) &&
+	       !READ_ONCE(xfer->expired) && zcopy_sink_lags(xfer->target)) {
+		if (!(may & ZCOPY_MAY_WAIT))
+			return false;
+		if (!patience || signal_pending(current))
+			break;
+		if (patience != MAX_SCHEDULE_TIMEOUT)
+			patience--;
+		schedule_timeout_interruptible(1);
+	}
+	return true;
+}
+
 /**
  * zcopy_xfer_run - move a transfer along as far as it goes
  * @xfer:  of zcopy_xfer_create(), run by nobody else; those behind it are moved
@@ -377,6 +399,10 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 	}
 	if (batch)
 		zcopy_batch_free(batch);
+	if (why == ZCOPY_RUN_DONE && !err && !is_out(xfer, may, patience)) {
+		trace_zcopy_wait(xfer, false);
+		why = ZCOPY_RUN_SPACE;
+	}
 	if (why == ZCOPY_RUN_DONE) {
 		if (err)
 			fail(xfer, err, disk ? ZCOPY_C_FILE_ERROR :

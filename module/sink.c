@@ -16,6 +16,7 @@
 #include <net/inet_connection_sock.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+#include <net/tls.h>
 
 #include "batch.h"
 #include "copy.h"
@@ -30,16 +31,22 @@ static bool is_inet(const struct sock *sk)
 	return sk->sk_family == AF_INET || sk->sk_family == AF_INET6;
 }
 
+/* Is kernel TLS on top of TCP? Under the socket's lock. */
+static bool is_tls(const struct sock *sk)
+{
+	return inet_csk_has_ulp(sk) &&
+	       !strcmp(inet_csk(sk)->icsk_ulp_ops->name, "tls");
+}
+
 /* Plain TCP, or TCP under kernel TLS; other protocols on top are not known. */
 static bool is_known_tcp(struct sock *sk)
 {
-	bool known = true;
+	bool known;
 
 	if (!READ_ONCE(inet_csk(sk)->icsk_ulp_ops))
 		return true;
 	lock_sock(sk);
-	if (inet_csk_has_ulp(sk))
-		known = !strcmp(inet_csk(sk)->icsk_ulp_ops->name, "tls");
+	known = !inet_csk_has_ulp(sk) || is_tls(sk);
 	release_sock(sk);
 	return known;
 }
@@ -317,6 +324,35 @@ size_t zcopy_sink_room(struct file *target)
 		return 0;
 	return min_t(size_t, sk_stream_wspace(sk) + GSO_LEGACY_MAX_SIZE,
 		     ZCOPY_BATCH_BYTES);
+}
+
+/**
+ * zcopy_sink_lags - does a socket hold what it took, ahead of its own queue?
+ * @target: passed zcopy_sink_check()
+ *
+ * Kernel TLS accepts bytes before the records made of them go into a full
+ * socket, and drops those records when the program then shuts it down or
+ * closes it. It gets rid of them by itself as room comes.
+ *
+ * Context: process; may sleep for the socket's lock.
+ */
+bool zcopy_sink_lags(struct file *target)
+{
+	struct socket *socket = sock_from_file(target);
+	struct sock *sk = socket ? socket->sk : NULL;
+	bool lags = false;
+
+	if (!sk || !sk_is_tcp(sk) || !READ_ONCE(inet_csk(sk)->icsk_ulp_ops))
+		return false;
+	lock_sock(sk);
+	if (is_tls(sk) && !sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN)) {
+		const struct tls_context *tls = tls_get_ctx(sk);
+
+		lags = tls && tls->tx_conf == TLS_SW &&
+		       !list_empty(&tls_sw_ctx_tx(tls)->tx_list);
+	}
+	release_sock(sk);
+	return lags;
 }
 
 /* Set free what was held back for bytes that do not come after all. */

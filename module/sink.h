@@ -30,6 +30,7 @@ long zcopy_sink_patience(struct file *target);
 int zcopy_sink_wait(struct file *target, long *patience);
 bool zcopy_sink_wakes(struct file *target, const wait_queue_head_t *head);
 size_t zcopy_sink_room(struct file *target);
+bool zcopy_sink_lags(struct file *target);
 void zcopy_sink_push(struct file *target);
 
 #endif /* ZCOPY_SINK_H */
