@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The zcopy command: what it sends is what arrives, and its exit status.
+# The zcopy command: what it sends or copies is what arrives, and its exit status.
 
 set -euo pipefail
 
@@ -70,7 +70,7 @@ transfer() {
 }
 
 echo "TAP version 13"
-echo 1..23
+echo 1..35
 
 head -c 3000001 /dev/urandom >"$folder/file"
 head -c 700 /dev/urandom >"$folder/header"
@@ -162,5 +162,97 @@ status 2 "lease of another method" \
 	zcopy send --lease --method rw "$folder/file" 127.0.0.1:1
 status 0 "help" zcopy --help
 
+# copies FROM TO OPTION...: $folder/file goes from one disk to the other.
+copies() {
+	local from=$1/cp-from to=$2/cp-to status=0
+
+	shift 2
+	cp "$folder/file" "$from"
+	zcopy cp "$@" "$from" "$to" && cmp "$folder/file" "$to" || status=1
+	rm -f "$from" "$to"
+	return "$status"
+}
+
+ext4=${ZCOPY_TESTDIR_EXT4:?} xfs=${ZCOPY_TESTDIR_XFS:?}
+check "cp from ext4 to XFS" copies "$ext4" "$xfs"
+check "cp without the cache" copies "$xfs" "$ext4" --nocache
+
+# On one XFS a copy shares its blocks: but for the tail nothing is copied.
+shares() {
+	local status=0
+
+	cp "$folder/file" "$xfs/from"
+	sync "$xfs/from"
+	zcopy cp --stats "$xfs/from" "$xfs/to" >"$folder/figures"
+	filefrag -v "$xfs/to" | grep -q shared &&
+		cmp "$folder/file" "$xfs/to" &&
+		grep -qw bytes=3000001 "$folder/figures" &&
+		grep -qw copied=0 "$folder/figures" || status=1
+	rm "$xfs/from" "$xfs/to"
+	return "$status"
+}
+check "cp shares blocks" shares
+
+# Holes stay holes, at the end too.
+sparse() {
+	local status=0
+
+	truncate -s 64M "$ext4/sparse"
+	printf data | dd of="$ext4/sparse" bs=1 seek=20M conv=notrunc status=none
+	zcopy cp "$ext4/sparse" "$xfs/sparse"
+	cmp "$ext4/sparse" "$xfs/sparse" &&
+		(($(stat -c %b "$xfs/sparse") < 4096)) || status=1
+	rm "$ext4/sparse" "$xfs/sparse"
+	return "$status"
+}
+check "cp keeps holes" sparse
+
+# The mode is the source's but for the umask; an old file keeps its own.
+modes() {
+	chmod 754 "$folder/file"
+	(umask 027 && zcopy cp "$folder/file" "$folder/new")
+	: >"$folder/old"
+	chmod 600 "$folder/old"
+	head -c 5000000 /dev/zero >>"$folder/old"
+	zcopy cp "$folder/file" "$folder/old"
+	[[ $(stat -c %a "$folder/new" "$folder/old" | xargs) == '750 600' ]] &&
+		cmp "$folder/file" "$folder/new" &&
+		cmp "$folder/file" "$folder/old"
+}
+check "cp: modes" modes
+
+into_folder() {
+	mkdir "$folder/into"
+	zcopy cp "$folder/file" "$folder/into" &&
+		cmp "$folder/file" "$folder/into/file"
+}
+check "cp to a folder" into_folder
+
+to_fifo() {
+	mkfifo "$folder/fifo"
+	zcopy cp "$folder/file" "$folder/fifo" &
+	cmp "$folder/file" "$folder/fifo" && wait $!
+}
+check "cp to a FIFO" to_fifo
+
+# script(1) gives it a terminal.
+bar() {
+	script --quiet --return --command \
+		"zcopy cp $folder/file $folder/new" /dev/null >"$folder/bar" &&
+		grep -q '100%.*=.*MB/s' "$folder/bar" &&
+		cmp "$folder/file" "$folder/new"
+}
+check "cp shows its progress" bar
+
+same() {
+	ln "$folder/file" "$folder/link"
+	status 1 "cp to itself" zcopy cp "$folder/file" "$folder/link"
+	cmp "$folder/with-text" <(printf 'a line' | cat - "$folder/file")
+}
+same
+status 1 "cp of a folder" zcopy cp "$folder/into" "$folder/new"
+status 1 "cp to a device" zcopy cp "$folder/file" /dev/null
+status 2 "cp without a target" zcopy cp "$folder/file"
+
 echo "# Totals: pass:$((number - failed)) fail:$failed xfail:0 xpass:0 skip:0 error:0"
-[[ $failed == 0 && $number == 23 ]]
+[[ $failed == 0 && $number == 35 ]]

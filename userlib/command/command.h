@@ -25,9 +25,10 @@ enum {
 int usage_hint(void);
 int device_error(int error);
 
-/* send.c, recv.c, stat.c: the subcommands; argv[0] is the name */
+/* send.c, recv.c, cp.c, stat.c: the subcommands; argv[0] is the name */
 int command_send(int argc, char **argv);
 int command_recv(int argc, char **argv);
+int command_cp(int argc, char **argv);
 int command_stat(int argc, char **argv);
 
 /* number.c */

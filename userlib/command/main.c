@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* zcopy: send and receive files, and look at the module. */
+/* zcopy: send, receive and copy files, and look at the module. */
 #include <err.h>
 #include <errno.h>
 #include <signal.h>
@@ -13,17 +13,20 @@ static const struct {
 } commands[] = {
 	{ "send", command_send },
 	{ "recv", command_recv },
+	{ "cp", command_cp },
 	{ "stat", command_stat },
 };
 
 static const char help[] =
 	"Usage: zcopy send [OPTION]... FILE HOST:PORT\n"
 	"       zcopy recv [OPTION]... PORT\n"
+	"       zcopy cp [OPTION]... SOURCE TARGET\n"
 	"       zcopy stat [--raw]\n"
 	"       zcopy --help | --version\n"
 	"\n"
 	"  send   send a file to a stream socket through " ZCOPY_DEVICE "\n"
 	"  recv   accept one connection and store what comes\n"
+	"  cp     copy a file\n"
 	"  stat   show the module's version, limits and counters\n"
 	"\n"
 	"'zcopy COMMAND --help' lists the options of a command.\n"

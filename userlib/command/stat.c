@@ -35,6 +35,7 @@ static const struct bit feature_bits[] = {
 	{ ZCOPY_FEATURE_STATS, "stats" },
 	{ ZCOPY_FEATURE_SUBMIT, "submit" },
 	{ ZCOPY_FEATURE_URING, "uring" },
+	{ ZCOPY_FEATURE_TARGETS, "targets" },
 };
 
 /* A counter, named as in struct zcopy_stats. */
@@ -51,11 +52,11 @@ static const struct counter counters[] = {
 	COUNTER(bytes, "bytes sent"),
 	COUNTER(bytes_memory, "of those, from memory"),
 	COUNTER(bytes_copied, "of those, copied by the kernel"),
-	COUNTER(batches, "gather lists handed to sockets"),
+	COUNTER(batches, "gather lists handed to targets"),
 	COUNTER(folios, "folios put on them"),
 	COUNTER(disk_waits, "waits for the disk"),
 	COUNTER(file_errors, "transfers ended by a file"),
-	COUNTER(socket_errors, "transfers ended by a socket"),
+	COUNTER(socket_errors, "transfers ended by a target"),
 	COUNTER(active, "transfers running now"),
 	COUNTER(folios_held, "folios held now"),
 };
