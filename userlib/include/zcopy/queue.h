@@ -6,8 +6,8 @@
  * A program prepares transfers, submits any number of them in one call, and
  * collects their completions, each exactly once: with the call that submits,
  * with zcopy_wait_completions() and its kin, or when zcopy_fd() is readable in
- * its epoll loop. Transfers to one socket keep their order; sockets do not wait
- * for each other.
+ * its epoll loop. Transfers to one target, a socket, pipe or file, keep their
+ * order; targets do not wait for each other.
  *
  * Thread rules: every function here may be called by any number of threads at
  * the same time on one context. A completion goes to one of them. Transfers
@@ -109,7 +109,7 @@ static inline void zcopy_prep_response(struct zcopy_transfer *transfer,
 #pragma GCC visibility push(default)
 
 /**
- * @brief Queue transfers. Never waits for a disk or for room in a socket.
+ * @brief Queue transfers. Never waits for a disk or for room in a target.
  *
  * Transfers are accepted in order up to the first that is refused; those
  * before it run, it and those behind it have had no effect.
@@ -206,10 +206,10 @@ static inline int zcopy_wait_completion(struct zcopy *zcopy,
 int zcopy_cancel(struct zcopy *zcopy, __u64 user_data);
 
 /**
- * @brief End the transfers to this socket early; see zcopy_cancel().
+ * @brief End the transfers to this target early; see zcopy_cancel().
  *
  * @retval -EBADF     @p socket is not an open descriptor
- * @retval -ENOTSOCK  it is not a socket
+ * @retval -ENOTSOCK  it is neither a socket, a pipe nor a regular file
  */
 int zcopy_cancel_socket(struct zcopy *zcopy, int socket);
 

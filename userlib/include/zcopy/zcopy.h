@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /**
  * @file zcopy/zcopy.h
- * @brief libzcopy: files and headers to a stream socket through /dev/zcopy.
+ * @brief libzcopy: files and headers to a stream socket, a pipe or a file
+ * through /dev/zcopy.
  *
  * The structures and flags are those of <linux/zcopy.h>, the contract of the
  * module, which this header includes.
@@ -161,10 +162,10 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
 /**
  * @brief Send one transfer on the calling thread.
  *
- * It blocks for the disk (unless ZCOPY_NODISKIO is set) and, unless the socket
- * is O_NONBLOCK, for room in the socket, at most SO_SNDTIMEO each time. It
- * does not raise SIGPIPE. Two transfers to one socket at the same time are
- * sent in an undefined order and may mix.
+ * It blocks for the disk (unless ZCOPY_NODISKIO is set) and, unless the target
+ * is O_NONBLOCK, for room in the pipe, or in the socket, at most SO_SNDTIMEO
+ * each time. It does not raise SIGPIPE. Two transfers to one target at the same
+ * time are sent in an undefined order and may mix.
  *
  * Without further flags the network may use the pages of the files after the
  * function has returned. With ZCOPY_SYNC it returns at the release, when that
@@ -180,7 +181,7 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  * completion->error says what ended it (0 if nothing did) after
  * completion->bytes; the values it can have stand at struct zcopy_completion
  * in <linux/zcopy.h>, and completion->flags says whether the file or the
- * socket failed.
+ * target failed.
  *
  * @param zcopy       a context
  * @param transfer    what to send; not changed
@@ -190,19 +191,23 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  * @retval -EINVAL      an unknown flag, ZCOPY_SYNC with ZCOPY_NOTIFY, a
  *                      reserved word not 0, readahead over
  *                      ZCOPY_MAX_READAHEAD, no segments, a segment's flags not
- *                      0, or a file offset over 2^63 - 1
+ *                      0, a file offset over 2^63 - 1, an offset of a target
+ *                      that is no file, a target file that is O_APPEND or
+ *                      that overlaps with a segment of its own
  * @retval -EOPNOTSUPP  a file is not served: its filesystem, O_DIRECT or DAX
  * @retval -EMSGSIZE    more than zcopy_info.max_segments segments, or more
  *                      than zcopy_info.max_memory bytes in memory segments
  * @retval -EFAULT      the segments or the memory of one cannot be read
- * @retval -EBADF       the socket is not an open descriptor, a file is not
- *                      open for reading, or the program has closed the
+ * @retval -EBADF       the target is not an open descriptor, or a pipe or file
+ *                      not open for writing, a file is not open for reading, or the program has closed the
  *                      context's descriptor
- * @retval -ENOTSOCK    the socket is not a socket
+ * @retval -ENOTSOCK    the target is neither a socket, a pipe nor a regular
+ *                      file
  * @retval -EPROTONOSUPPORT  it is not a stream socket of TCP, MPTCP, AF_UNIX
- *                      or AF_VSOCK
+ *                      or AF_VSOCK, or a pipe or file that cannot be served
  * @retval -ENOTCONN    it is not connected
- * @retval -EOVERFLOW   a file segment ends beyond 2^63 - 1
+ * @retval -EOVERFLOW   a file segment, or what goes to a target file, ends
+ *                      beyond 2^63 - 1
  * @retval -ESPIPE      a file is neither a regular file nor shared memory
  * @retval -EACCES      a security module refused (also -EPERM); or ZCOPY_LEASE,
  *                      and a file belongs to another user and the program has
