@@ -59,12 +59,15 @@ ssize_t zcopy_copy_write(struct zcopy_batch *batch)
 	struct zcopy_xfer *xfer = batch->parts[0].xfer;
 	loff_t pos = xfer->offset;
 	struct iov_iter iter;
+	ssize_t written;
 
 	if (!room(xfer))
 		return -EFBIG;
 	iov_iter_bvec(&iter, ITER_SOURCE, batch->vecs, batch->nr, batch->bytes);
 	iov_iter_truncate(&iter, room(xfer));
-	return vfs_iter_write(xfer->target, &iter, &pos, 0);
+	written = vfs_iter_write(xfer->target, &iter, &pos, 0);
+	/* A server may answer so. Here it would mean to wait for room. */
+	return written == -EAGAIN ? -EIO : written;
 }
 
 static ssize_t share(struct file *from, loff_t pos, struct file *to,

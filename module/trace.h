@@ -2,7 +2,8 @@
 /*
  * The life of a transfer. Guarantee: each one that was accepted shows one
  * zcopy_begin, then any number of zcopy_batch (its part of a gather list that
- * a socket took some of) and zcopy_wait, then one zcopy_end, all with the same
+ * the target took some of; of no elements: what the target's filesystem shared
+ * or copied by itself) and zcopy_wait, then one zcopy_end, all with the same
  * @xfer; what was sent of its batches adds up to the bytes of its end.
  */
 #undef TRACE_SYSTEM
