@@ -199,8 +199,8 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  *                      than zcopy_info.max_memory bytes in memory segments
  * @retval -EFAULT      the segments or the memory of one cannot be read
  * @retval -EBADF       the target is not an open descriptor, or a pipe or file
- *                      not open for writing, a file is not open for reading, or the program has closed the
- *                      context's descriptor
+ *                      not open for writing, a file is not open for reading,
+ *                      or the program has closed the context's descriptor
  * @retval -ENOTSOCK    the target is neither a socket, a pipe nor a regular
  *                      file
  * @retval -EPROTONOSUPPORT  it is not a stream socket of TCP, MPTCP, AF_UNIX
