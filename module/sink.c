@@ -175,26 +175,56 @@ static ssize_t splice(struct socket *socket, struct zcopy_batch *batch,
 	return sock_sendmsg(socket, &msg);
 }
 
+/*
+ * Many small parts fill an skb long before a packet is full. TCP then sends that
+ * small packet, and Nagle's algorithm holds the rest until it is acknowledged,
+ * which receivers put off for 40 ms. The program handed all of it over at once:
+ * let the rest go. Bytes of which none was sent yet wait as those of send(2) do.
+ */
+static void send_rest(struct sock *sk, u32 start)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	/* TCP_NODELAY or TCP_CORK: it is as the program wants it. */
+	if (tp->nonagle || !READ_ONCE(sk->sk_send_head) ||
+	    !after(READ_ONCE(tp->snd_nxt), start))
+		return;
+	lock_sock(sk);
+	tp->nonagle |= TCP_NAGLE_PUSH;	/* until more is queued */
+	release_sock(sk);
+	/* There is no cork; it pushes. */
+	tcp_sock_set_cork(sk, false);
+}
+
 static ssize_t send_socket(struct socket *socket, struct zcopy_batch *batch,
 			   bool more, bool wait, bool *copied)
 {
 	struct sock *sk = socket->sk;
 	unsigned int flags = MSG_NOSIGNAL;
 	struct route route = {};
+	ssize_t sent;
 	enum way way;
+	u32 start = 0;
 
 	if (more)
 		flags |= MSG_MORE;
 	if (!wait || (READ_ONCE(socket->file->f_flags) & O_NONBLOCK))
 		flags |= MSG_DONTWAIT;
-	if (sk_is_tcp(sk))
+	if (sk_is_tcp(sk)) {
 		route = route_of(sk);
+		start = READ_ONCE(tcp_sk(sk)->write_seq);
+	}
 	way = choose(socket, batch, &route);
 	*copied = way == WAY_COPY ||
 		  (sk->sk_family != AF_UNIX && !route.gathers);
 	if (way == WAY_SPLICE)
-		return splice(socket, batch, flags);
-	return zcopy_flight_send(socket, batch, flags, way == WAY_COPY, *copied);
+		sent = splice(socket, batch, flags);
+	else
+		sent = zcopy_flight_send(socket, batch, flags, way == WAY_COPY,
+					 *copied);
+	if (sent > 0 && !more && sk_is_tcp(sk))
+		send_rest(sk, start);
+	return sent;
 }
 
 /**
