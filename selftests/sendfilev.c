@@ -2,6 +2,8 @@
 /* The sendfilev() of illumos: vectors of any length, and exact errors. */
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -153,32 +155,49 @@ TEST_F(sendfilev, split)
 	sends(_metadata, TCP4, parts, MANY);
 }
 
+static struct tcp_info info_of(int fd)
+{
+	struct tcp_info info = { };
+	socklen_t size = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+		die("TCP_INFO");
+	return info;
+}
+
 /*
- * A vector that goes in several transfers holds no bytes back between them:
- * the last packet of one is filled up by the next. And nothing stays behind.
+ * The transfers of a vector share packets, and when an error keeps the rest
+ * from following, nothing stays behind in the socket.
  */
 TEST_F(sendfilev, split_is_pushed)
 {
 	static struct sendfilevec vec[MANY];
 	static struct part parts[MANY];
 	struct cursor cursor = { .parts = parts, .nr = MANY };
+	const int on = 1;
 	size_t bytes = UNSET;
 	int i;
 
+	ASSERT_EQ(0, setsockopt(self->pair.tx, IPPROTO_TCP, TCP_NODELAY, &on,
+				sizeof(on)));
 	for (i = 0; i < MANY; i++)
 		parts[i] = of_memory(i, 1);
 	vector_of(vec, parts, MANY);
 	EXPECT_EQ(MANY, sendfilev(self->pair.tx, vec, MANY, &bytes));
+	EXPECT_EQ(0, info_of(self->pair.tx).tcpi_notsent_bytes);
+	EXPECT_GT(MANY / 1024 + 1, info_of(self->pair.tx).tcpi_data_segs_out);
 	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, MANY));
 	EXPECT_STREQ("", cursor_verdict(&cursor, MANY));
-	/* An error behind many good parts: they all arrive, at once. */
+
+	/* The first part of a transfer is bad, behind others. */
 	cursor = (struct cursor){ .parts = parts, .nr = MANY };
-	vec[4000].sfv_fd = -1;
+	vec[3 * 1024].sfv_fd = -1;
 	EXPECT_EQ(-1, sendfilev(self->pair.tx, vec, MANY, &bytes));
 	EXPECT_EQ(EBADF, errno);
-	EXPECT_EQ(4000, bytes);
-	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, 4000));
-	EXPECT_STREQ("", cursor_verdict(&cursor, 4000));
+	EXPECT_EQ(3 * 1024, bytes);
+	EXPECT_EQ(0, info_of(self->pair.tx).tcpi_notsent_bytes);
+	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, 3 * 1024));
+	EXPECT_STREQ("", cursor_verdict(&cursor, 3 * 1024));
 }
 
 /* What is before the bad part arrives, *xferred says so, and nothing more. */
