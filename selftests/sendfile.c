@@ -645,6 +645,26 @@ TEST_F(sendfile, stream_sockets)
 			   parts, 3, 0);
 }
 
+/* By reference, over a card that gathers, the header apart. */
+TEST_F(sendfile, zero_copy)
+{
+	struct iovec header = { memory(0, 100), 100 };
+	struct sf_hdtr hdtr = { &header, 1, NULL, 0 };
+	const struct part parts[] = {
+		of_memory(0, 100), of_file(&self->file, 0, 0),
+	};
+	int device = device_open();
+	struct zcopy_stats before = stats_of(device, ZCOPY_STATS_MODULE), after;
+
+	sends_over(_metadata, self->file.fd, WIRE4, 0, 0, &hdtr, parts, 2, 0);
+	after = stats_of(device, ZCOPY_STATS_MODULE);
+	EXPECT_EQ(100 + SIZE, after.bytes - before.bytes);
+	EXPECT_EQ(100, after.bytes_memory - before.bytes_memory);
+	EXPECT_EQ(before.bytes_copied, after.bytes_copied);
+	EXPECT_LT(before.folios, after.folios);
+	close(device);
+}
+
 /* What the program writes itself keeps its place, though the file is cold. */
 TEST_F(sendfile, order_with_writes)
 {
