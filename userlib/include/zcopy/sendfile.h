@@ -41,7 +41,10 @@ struct sf_hdtr {
 #define SF_SYNC			0x00000004
 /** Read ahead exactly the number of pages given with SF_FLAGS(). */
 #define SF_USER_READAHEAD	0x00000008
-/** Do not keep in memory what had to be read from the disk. */
+/**
+ * Do not keep in memory what had to be read from the disk. What the disk was
+ * asked for by a call with SF_NODISKIO stays.
+ */
 #define SF_NOCACHE		0x00000010
 
 /** Flags together with a readahead of 0 to 65535 pages. */
