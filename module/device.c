@@ -112,7 +112,7 @@ static int run_now(struct zcopy_context *context,
 	struct zcopy_xfer *xfer;
 	int err = 0;
 
-	xfer = zcopy_xfer_create(context, transfer);
+	xfer = zcopy_xfer_create(context, transfer, false);
 	if (IS_ERR(xfer))
 		return PTR_ERR(xfer);
 

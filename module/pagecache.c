@@ -35,26 +35,14 @@ static bool is_local(const struct super_block *sb)
 	return false;
 }
 
-/**
- * zcopy_pagecache_check - can this source serve a file?
- * @file: any open file
- *
- * Return: 0, -ESPIPE (not a regular file or shared memory), or -EOPNOTSUPP
- * (its filesystem or the way it was opened).
- */
-int zcopy_pagecache_check(struct file *file)
+/* Can this source serve a file, a regular one? */
+bool zcopy_pagecache_serves(const struct file *file)
 {
-	struct inode *inode = file->f_mapping->host;
-
-	if (!S_ISREG(file_inode(file)->i_mode))
-		return -ESPIPE;
-	if (!is_local(file_inode(file)->i_sb) || IS_DAX(inode) ||
-	    (file->f_flags & O_DIRECT))
-		return -EOPNOTSUPP;
-	if (!file->f_mapping->a_ops->read_folio &&
-	    !shmem_mapping(file->f_mapping))
-		return -EOPNOTSUPP;
-	return 0;
+	if (!is_local(file_inode(file)->i_sb) ||
+	    IS_DAX(file->f_mapping->host) || (file->f_flags & O_DIRECT))
+		return false;
+	return file->f_mapping->a_ops->read_folio ||
+	       shmem_mapping(file->f_mapping);
 }
 
 static enum zcopy_element kind_of(const struct zcopy_brought *brought,
@@ -182,7 +170,7 @@ static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
 
 /**
  * zcopy_pagecache_fill - put cached folios of a file on a gather list
- * @file:     passed zcopy_pagecache_check()
+ * @file:     one that zcopy_pagecache_serves()
  * @ra:       the transfer's readahead state for @file
  * @brought:  what the transfer read and is to drop, or NULL
  * @pos:      first byte
@@ -252,7 +240,7 @@ static unsigned long count_missing(struct address_space *mapping, pgoff_t index,
 
 /**
  * zcopy_pagecache_read - bring the page at an offset into memory and wait
- * @file:    passed zcopy_pagecache_check()
+ * @file:    one that zcopy_pagecache_serves()
  * @ra:      the transfer's readahead state for @file
  * @brought: is told what was not in memory before; or NULL
  * @pos:     offset of the byte that is needed
@@ -370,7 +358,7 @@ static void drop_unused(struct file *file, pgoff_t first, pgoff_t end)
 
 /**
  * zcopy_pagecache_drop - drop what a transfer brought in and nobody else used
- * @file:  passed zcopy_pagecache_check()
+ * @file:  one that zcopy_pagecache_serves()
  * @first: page offset of the first page
  * @end:   page offset behind the last one
  *

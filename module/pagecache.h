@@ -8,7 +8,7 @@ struct folio;
 struct zcopy_batch;
 struct zcopy_brought;
 
-int zcopy_pagecache_check(struct file *file);
+bool zcopy_pagecache_serves(const struct file *file);
 ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
 			     const struct zcopy_brought *brought, loff_t pos,
 			     u64 len, bool may_read, struct zcopy_batch *batch,

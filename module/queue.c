@@ -90,7 +90,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 	record = expect(context);
 	if (IS_ERR(record))
 		return record;
-	xfer = zcopy_xfer_create(context, transfer);
+	xfer = zcopy_xfer_create(context, transfer, true);
 	if (IS_ERR(xfer)) {
 		err = PTR_ERR(xfer);
 		goto forget_record;

@@ -399,6 +399,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 	}
 	if (batch)
 		zcopy_batch_free(batch);
+	zcopy_source_drop(xfer);
 	if (why == ZCOPY_RUN_DONE && !err && !is_out(xfer, may, patience)) {
 		trace_zcopy_wait(xfer, false);
 		why = ZCOPY_RUN_SPACE;

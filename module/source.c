@@ -4,9 +4,32 @@
 #include <linux/pagemap.h>
 
 #include "batch.h"
+#include "context.h"
 #include "pagecache.h"
 #include "source.h"
 #include "transfer.h"
+#include "universal.h"
+
+/**
+ * zcopy_source_check - can a file be sent?
+ * @file:   any one that is open for reading
+ * @queued: other threads than the submitter will read it
+ * @cached: set to whether the page-cache source serves it
+ *
+ * Return: 0; -ESPIPE, it is neither a regular file nor shared memory, or has no
+ * offsets; or -EOPNOTSUPP.
+ */
+int zcopy_source_check(struct file *file, bool queued, bool *cached)
+{
+	if (!S_ISREG(file_inode(file)->i_mode))
+		return -ESPIPE;
+	*cached = zcopy_pagecache_serves(file);
+	if (*cached)
+		return 0;
+	if (queued && zcopy_universal_is_generated(file))
+		return -EOPNOTSUPP;
+	return zcopy_universal_check(file);
+}
 
 /* The readahead state for a range's file, made anew where a range begins. */
 static struct file_ra_state *range_ra(struct zcopy_xfer *xfer,
@@ -36,11 +59,15 @@ static ssize_t fill_memory(const struct zcopy_range *range, u64 pos, u64 len,
 	return n;
 }
 
-/* Has a range nothing to give at @pos, as far as can be said by now? */
+/*
+ * Has a range nothing to give at @pos, as far as can be said by now? Only where
+ * the page cache is the file its size is always known.
+ */
 static bool is_empty(const struct zcopy_range *range, u64 pos, u64 len)
 {
 	return !len ||
-	       (range->file && pos >= i_size_read(range->file->f_mapping->host));
+	       (range->cached &&
+		pos >= i_size_read(range->file->f_mapping->host));
 }
 
 /**
@@ -78,13 +105,16 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 			part->next = i;
 			if (!zcopy_batch_room(batch))
 				return 0;
-			if (range->file)
+			if (!range->file)
+				n = fill_memory(range, pos, len, batch, i);
+			else if (range->cached)
 				n = zcopy_pagecache_fill(range->file,
 							 range_ra(xfer, i), brought,
 							 pos, len, may_read,
 							 batch, i);
 			else
-				n = fill_memory(range, pos, len, batch, i);
+				n = zcopy_universal_fill(xfer->stretch, pos,
+							 len, batch, i);
 			if (n < 0)
 				return n;
 			if (!n)
@@ -108,9 +138,41 @@ void zcopy_source_forget(struct zcopy_xfer *xfer)
 				     brought->first, brought->end);
 }
 
+/* Drop what the universal source read and the socket did not take. */
+void zcopy_source_drop(struct zcopy_xfer *xfer)
+{
+	struct zcopy_stretch *stretch = xfer->stretch;
+
+	if (!stretch)
+		return;
+	zcopy_account_hold(&xfer->context->account,
+			   -(long)zcopy_universal_pages(stretch));
+	zcopy_universal_drop(stretch);
+	xfer->stretch = NULL;
+}
+
+static int read_stretch(struct zcopy_xfer *xfer)
+{
+	const struct zcopy_range *range = &xfer->ranges[xfer->next];
+	struct zcopy_stretch *stretch;
+
+	zcopy_source_drop(xfer);
+	stretch = zcopy_universal_read(range->file, xfer->next, range->pos,
+				       range->len);
+	if (IS_ERR(stretch))
+		return PTR_ERR(stretch);
+	zcopy_account_hold(&xfer->context->account,
+			   zcopy_universal_pages(stretch));
+	xfer->stretch = stretch;
+	return 0;
+}
+
 /**
  * zcopy_source_read - read what kept zcopy_source_fill() from going on
  * @xfer: its next byte is the one to be read
+ *
+ * What is not in a page cache that may be looked up without asking is kept for
+ * the run that follows, up to its zcopy_source_drop().
  *
  * Context: process; sleeps for the disk.
  * Return: 0 or the file's error.
@@ -121,6 +183,8 @@ int zcopy_source_read(struct zcopy_xfer *xfer)
 	bool exact = xfer->flags & ZCOPY_USER_READAHEAD;
 	struct zcopy_brought *brought = NULL;
 
+	if (!range->cached)
+		return read_stretch(xfer);
 	if (xfer->flags & ZCOPY_NOCACHE) {
 		brought = &xfer->brought;
 		if (brought->range != xfer->next) {

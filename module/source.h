@@ -4,12 +4,16 @@
 
 #include <linux/types.h>
 
+struct file;
 struct zcopy_batch;
 struct zcopy_xfer;
+
+int zcopy_source_check(struct file *file, bool queued, bool *cached);
 
 int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 		      struct zcopy_batch *batch);
 int zcopy_source_read(struct zcopy_xfer *xfer);
+void zcopy_source_drop(struct zcopy_xfer *xfer);
 void zcopy_source_forget(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_SOURCE_H */

@@ -15,7 +15,6 @@
 #include "context.h"
 #include "lease.h"
 #include "limits.h"
-#include "pagecache.h"
 #include "sink.h"
 #include "source.h"
 #include "trace.h"
@@ -130,7 +129,7 @@ static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segmen
 
 	if (!(file->f_mode & FMODE_READ))
 		return -EBADF;
-	err = zcopy_pagecache_check(file);
+	err = zcopy_source_check(file, xfer->queued, &range->cached);
 	if (err)
 		return err;
 	err = rw_verify_area(READ, file, &pos,
@@ -213,7 +212,8 @@ static int check_overlap(const struct zcopy_xfer *xfer)
 /* A transfer's ranges, from @nr segments in kernel memory. */
 static struct zcopy_xfer *create(struct zcopy_context *context,
 				 const struct zcopy_transfer *transfer,
-				 const struct zcopy_segment *segments)
+				 const struct zcopy_segment *segments,
+				 bool queued)
 {
 	unsigned int nr = transfer->nr_segments;
 	u64 max_memory = zcopy_max_memory();
@@ -227,6 +227,7 @@ static struct zcopy_xfer *create(struct zcopy_context *context,
 	if (!xfer)
 		return ERR_PTR(-ENOMEM);
 	xfer->context = context;
+	xfer->queued = queued;
 	atomic_set(&xfer->uses, 1);
 	xfer->flags = transfer->flags;
 	xfer->readahead = transfer->readahead;
@@ -255,13 +256,15 @@ static struct zcopy_xfer *create(struct zcopy_context *context,
  * zcopy_xfer_create - copy in and check a transfer
  * @context:  whose it is; must outlive the transfer
  * @transfer: already in kernel memory
+ * @queued:   not only the submitter's thread will run it
  *
  * Context: the submitter's; resolves its descriptors and reads its memory.
  * Return: the transfer, to be passed to zcopy_xfer_destroy(), or an ERR_PTR
  * with an errno of ZCOPY_IOC_SEND's list.
  */
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
-				     const struct zcopy_transfer *transfer)
+				     const struct zcopy_transfer *transfer,
+				     bool queued)
 {
 	const void __user *from = u64_to_user_ptr(transfer->segments);
 	struct zcopy_segment few[SHORT_VECTOR], *many;
@@ -276,13 +279,13 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 		if (copy_from_user(few, from,
 				   transfer->nr_segments * sizeof(*few)))
 			return ERR_PTR(-EFAULT);
-		return create(context, transfer, few);
+		return create(context, transfer, few, queued);
 	}
 
 	many = vmemdup_array_user(from, transfer->nr_segments, sizeof(*many));
 	if (IS_ERR(many))
 		return ERR_CAST(many);
-	xfer = create(context, transfer, many);
+	xfer = create(context, transfer, many, queued);
 	kvfree(many);
 	return xfer;
 }

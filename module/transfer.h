@@ -13,6 +13,7 @@ struct mem_cgroup;
 struct zcopy_context;
 struct zcopy_lease;
 struct zcopy_record;
+struct zcopy_stretch;
 
 /* The transfer flags this module serves. */
 #define ZCOPY_FLAGS_SERVED	(ZCOPY_NODISKIO | ZCOPY_NOCACHE | ZCOPY_SYNC | \
@@ -28,6 +29,7 @@ struct zcopy_record;
  * @page: memory only: the page allocation; the range owns a reference
  * @pos:  next byte: offset in @file, or in @page's folio
  * @len:  bytes left, or %ZCOPY_TO_EOF
+ * @cached: the page-cache source serves @file, not the universal one
  *
  * A memory segment that spans page allocations is several ranges.
  */
@@ -36,6 +38,7 @@ struct zcopy_range {
 	struct page *page;
 	u64 pos;
 	u64 len;
+	bool cached;
 };
 
 /**
@@ -63,6 +66,7 @@ struct zcopy_brought {
  * @readahead: pages
  * @result:    the completion, growing as the transfer goes
  * @counts:    what it counted so far
+ * @queued:    not only the submitter's thread runs it
  * @corked:    the target holds bytes back that only a push sets free
  * @tail:      ditto, and the end of the transfer before may be among them
  * @cold:      it met a page that had to be read
@@ -85,6 +89,8 @@ struct zcopy_brought {
  * @notice:    where the second completion goes, %ZCOPY_NOTIFY only
  * @leases:    %ZCOPY_LEASE only: on its files
  * @brought:   %ZCOPY_NOCACHE only: the pages it brought in last, of a range
+ * @stretch:   what the universal source has read for the run that follows, and
+ *             NULL between runs: a transfer that waits holds no pages
  * @cred:      the submitter's, for who runs it later; queued transfers only
  * @memcg:     ditto: who pays for what is read from the disk
  * @ranges:    what is left to send
@@ -103,6 +109,7 @@ struct zcopy_xfer {
 	u32 readahead;
 	struct zcopy_completion result;
 	union zcopy_counts counts;
+	bool queued;
 	bool corked;
 	bool tail;
 	bool cold;
@@ -120,6 +127,7 @@ struct zcopy_xfer {
 	struct zcopy_record *notice;
 	struct zcopy_lease *leases;
 	struct zcopy_brought brought;
+	struct zcopy_stretch *stretch;
 	const struct cred *cred;
 	struct mem_cgroup *memcg;
 	struct zcopy_range ranges[] __counted_by(nr);
@@ -127,7 +135,8 @@ struct zcopy_xfer {
 
 /* transfer.c */
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
-				     const struct zcopy_transfer *transfer);
+				     const struct zcopy_transfer *transfer,
+				     bool queued);
 void zcopy_xfer_leave_target(struct zcopy_xfer *xfer);
 void zcopy_xfer_destroy(struct zcopy_xfer *xfer);
 void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer);

@@ -5,10 +5,8 @@
  */
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -194,6 +192,12 @@ static void add_notification_pipe(FIXTURE_DATA(refuse) *self)
 	    self->send.transfer.target, keep(self, ends[1]));
 }
 
+/* A regular file that sendfile(2) cannot send either. */
+static int unserved(FIXTURE_DATA(refuse) *self)
+{
+	return keep(self, open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC));
+}
+
 static void add_request_faults(FIXTURE_DATA(refuse) *self)
 {
 	struct zcopy_transfer *transfer = &self->send.transfer;
@@ -257,8 +261,8 @@ static void add_segment_faults(FIXTURE_DATA(refuse) *self, int i)
 	ADD("file O_WRONLY", rank + 5, EBADF, segment->fd,
 	    reopened(self, O_WRONLY));
 	ADD("pipe", rank + 6, ESPIPE, segment->fd, self->descriptors[0]);
-	ADD("O_DIRECT", rank + 7, EOPNOTSUPP, segment->fd,
-	    reopened(self, O_RDONLY | O_DIRECT));
+	ADD("no splice_read", rank + 7, EOPNOTSUPP, segment->fd,
+	    unserved(self));
 	/* The test has it open for writing. */
 	ADD("lease", rank + 8, EAGAIN, self->send.transfer.flags, ZCOPY_LEASE);
 }
@@ -443,36 +447,9 @@ TEST_F(refuse, addresses)
 	EXPECT_EQ(EFAULT, refused(_metadata, self));
 }
 
-/* Lower and upper folder on ext4, mounted for this process alone. */
-static int overlay_file(FIXTURE_DATA(refuse) *self)
-{
-	char base[256], merged[300], options[1024], path[320];
-	int fd;
-
-	snprintf(base, sizeof(base), "%s/overlay-XXXXXX", directory(EXT4));
-	if (unshare(CLONE_NEWNS) ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    !mkdtemp(base))
-		die("a place for an overlay");
-	snprintf(merged, sizeof(merged), "%s/merged", base);
-	snprintf(options, sizeof(options),
-		 "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work", base,
-		 base, base);
-	if (run("mkdir %s/lower %s/upper %s/work %s", base, base, base,
-		merged) ||
-	    run("echo text >%s/lower/file", base) ||
-	    mount("overlay", merged, "overlay", 0, options))
-		die("mount an overlay");
-	snprintf(path, sizeof(path), "%s/file", merged);
-	fd = keep(self, open(path, O_RDONLY | O_CLOEXEC));
-	if (umount2(merged, MNT_DETACH) || run("rm -r %s", base))
-		die("unmount the overlay");
-	return fd;
-}
-
 TEST_F(refuse, files)
 {
-	const char *const text = "/proc/version";
+	const char *const trace = "/sys/kernel/tracing/trace_pipe";
 	const struct {
 		const char *name;
 		int fd;
@@ -495,14 +472,12 @@ TEST_F(refuse, files)
 		{ "itself", self->device, ESPIPE },
 		{ "socket", self->pair.rx, ESPIPE },
 		{ "the very socket", self->pair.tx, ESPIPE },
-		{ "O_DIRECT", reopened(self, O_RDONLY | O_DIRECT),
+		{ "no splice_read", unserved(self), EOPNOTSUPP },
+		{ "no offsets", keep(self, open(trace, O_RDONLY | O_CLOEXEC)),
+		  ESPIPE },
+		{ "huge pages",
+		  keep(self, memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB)),
 		  EOPNOTSUPP },
-		{ "proc", keep(self, open(text, O_RDONLY | O_CLOEXEC)),
-		  EOPNOTSUPP },
-		{ "sysfs",
-		  keep(self, open("/sys/kernel/notes", O_RDONLY | O_CLOEXEC)),
-		  EOPNOTSUPP },
-		{ "overlay", overlay_file(self), EOPNOTSUPP },
 	};
 	size_t i;
 
@@ -519,7 +494,7 @@ TEST_F(refuse, files)
 TEST_F(refuse, first_segment_first)
 {
 	reset(self);
-	self->segments[1].fd = reopened(self, O_RDONLY | O_DIRECT);
+	self->segments[1].fd = unserved(self);
 	self->segments[2].flags = 1;
 	EXPECT_EQ(EOPNOTSUPP, refused(_metadata, self));
 	reset(self);

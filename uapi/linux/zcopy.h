@@ -44,15 +44,29 @@ struct zcopy_segment {
 };
 
 /**
+ * DOC: files
+ *
+ * Where the page cache is the file (local filesystems such as ext4, XFS, Btrfs
+ * or tmpfs) its pages are looked up and sent. Any other regular file that
+ * sendfile(2) can send at an offset is asked for its bytes first, which may
+ * wait: overlayfs, NFS, FUSE, 9p, files opened with O_DIRECT, DAX. What makes
+ * its content for who reads it (/proc, /sys) can be sent by %ZCOPY_IOC_SEND
+ * alone, since its content may depend on the calling thread.
+ */
+
+/**
  * DOC: transfer flags
  *
  * %ZCOPY_NODISKIO
  *	Never read the disk: a page that is not cached and up to date ends the
- *	transfer with -EBUSY and the bytes that went.
+ *	transfer with -EBUSY and the bytes that went. So does any part of a file
+ *	that must be asked for its bytes, see above: whether that waits is not
+ *	known before.
  * %ZCOPY_NOCACHE
  *	Drop from the page cache what this transfer brought in, once it is
  *	released. Pages that were cached before, and those that somebody else
- *	uses, maps or has written to meanwhile, stay.
+ *	uses, maps or has written to meanwhile, stay; so do those of a file that
+ *	must be asked for its bytes, as nobody tells who brought them in.
  * %ZCOPY_SYNC
  *	Complete at the release: when the target no longer references any page
  *	of the transfer, so that the files may be changed. Not with
@@ -66,7 +80,9 @@ struct zcopy_segment {
  *	counts twice for the limits of the queue.
  * %ZCOPY_USER_READAHEAD
  *	Read ahead exactly zcopy_transfer.readahead pages. Without this flag
- *	the larger of that number and the kernel's own heuristic is used.
+ *	the larger of that number and the kernel's own heuristic is used. A file
+ *	that must be asked for its bytes is read ahead as its own filesystem
+ *	does it.
  * %ZCOPY_LEASE
  *	Hold a read lease, as fcntl(F_SETLEASE) knows it, on each file from now
  *	until the release. Who truncates a file or opens it for writing waits
@@ -176,7 +192,7 @@ struct zcopy_transfer {
  * ======== ==================================================================
  * -EAGAIN  ZCOPY_IOC_SEND only: the socket or pipe is O_NONBLOCK, or
  *          SO_SNDTIMEO ran out, and it is full
- * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory
+ * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory, or might not be
  * -ECANCELED
  *          with ZCOPY_C_CANCELLED: see ZCOPY_IOC_CANCEL
  * -EINTR   ZCOPY_IOC_SEND only: a signal arrived; with ZCOPY_SYNC and all bytes
@@ -366,12 +382,13 @@ struct zcopy_info {
  *                 cannot gather, so that the kernel copied them, and bytes
  *                 written to files
  * @batches:       gather lists handed to targets, i.e. sendmsg calls or writes
- * @folios:        page-cache folios looked up and put on gather lists
- * @disk_waits:    times a transfer waited for a page that was not in memory
+ * @folios:        folios of files put on gather lists
+ * @disk_waits:    times a transfer waited for a page that was not in memory, or
+ *                 for a file that must be asked for its bytes
  * @file_errors:   completions with %ZCOPY_C_FILE_ERROR
  * @socket_errors: completions with %ZCOPY_C_TARGET_ERROR
  * @active:        transfers that have not ended yet, now
- * @folios_held:   page-cache folios the module references, now
+ * @folios_held:   references of the module on folios of files, now
  */
 struct zcopy_stats {
 	__u32 scope;
@@ -443,8 +460,10 @@ struct zcopy_stats {
  *	EMSGSIZE         memory segments together exceed zcopy_info.max_memory
  *	EFAULT           a memory segment cannot be read
  *	EBADF            a file segment's descriptor is not open for reading
- *	ESPIPE           it is neither a regular file nor a shared-memory object
- *	EOPNOTSUPP       its filesystem, or O_DIRECT or DAX, is not served
+ *	ESPIPE           it is neither a regular file nor a shared-memory object,
+ *	                 or it cannot be read at an offset
+ *	EOPNOTSUPP       the kernel has no way to send it: it has no splice_read,
+ *	                 as files of hugetlbfs and some of /proc
  *	EACCES, EPERM    a security module said so; EACCES also: %ZCOPY_LEASE
  *	                 and the file belongs to another user (see CAP_LEASE)
  *	EAGAIN           %ZCOPY_LEASE and the file is open for writing, or
@@ -480,7 +499,8 @@ struct zcopy_stats {
  *	                 and no completion given
  *	================ ======================================================
  *
- *	A transfers address that cannot be read is EFAULT in @error.
+ *	A transfers address that cannot be read is EFAULT in @error. A file whose
+ *	content depends on who reads it (/proc, /sys) is EOPNOTSUPP there.
  *
  * %ZCOPY_IOC_CANCEL
  *	Ask transfers to end early. Each still has its completion: with

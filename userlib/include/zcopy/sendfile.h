@@ -118,7 +118,7 @@ struct sf_hdtr {
  *
  * ENOTSOCK: @p s is not a socket.
  *
- * EOPNOTSUPP: the file is not served: its filesystem, O_DIRECT or DAX.
+ * EOPNOTSUPP: the kernel has no way to send the file; see zcopy(4).
  *
  * EPIPE: @p s was shut down for sending, here or by the peer.
  *

@@ -194,7 +194,8 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  *                      0, a file offset over 2^63 - 1, an offset of a target
  *                      that is no file, a target file that is O_APPEND or
  *                      that overlaps with a segment of its own
- * @retval -EOPNOTSUPP  a file is not served: its filesystem, O_DIRECT or DAX
+ * @retval -EOPNOTSUPP  the kernel has no way to send a file, or, in the queue,
+ *                      its content depends on who reads it; see zcopy(4)
  * @retval -EMSGSIZE    more than zcopy_info.max_segments segments, or more
  *                      than zcopy_info.max_memory bytes in memory segments
  * @retval -EFAULT      the segments or the memory of one cannot be read
