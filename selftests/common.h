@@ -56,6 +56,8 @@ int slowdown(void);
 #define ZEROS		0U	/* seed of a hole */
 #define UNCHECKED	~0U	/* seed of bytes that are received and dropped */
 #define MEMORY		77U	/* seed of memory() */
+/* In a seed: of the pattern each word 16 times, so that it can be compressed. */
+#define COARSE		0x80000000U
 
 struct stretch {
 	uint32_t seed;

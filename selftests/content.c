@@ -12,6 +12,8 @@ static uint64_t word(uint32_t seed, uint64_t index)
 
 	if (seed == ZEROS)
 		return 0;
+	if (seed & COARSE)
+		index /= 16;
 	x = (index + 1) * 0x9e3779b97f4a7c15ULL +
 	    seed * 0xbf58476d1ce4e5b9ULL;
 	x ^= x >> 29;

@@ -16,6 +16,8 @@ packages=(
 	qemu-system-x86 busybox-static cpio xz-utils    # the VM
 	kmod e2fsprogs xfsprogs iproute2 ethtool        # used inside it
 	procps util-linux mount dmsetup curl
+	btrfs-progs dosfstools erofs-utils genisoimage  # filesystems to send from
+	squashfs-tools bindfs
 	liburing-dev                                    # an example server
 	libssl-dev                                      # a test's own TLS server
 	sparse perl shellcheck codespell                # make style

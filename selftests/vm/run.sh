@@ -79,6 +79,7 @@ export ZCOPY_SLOWDOWN=${SLOWDOWN:-1}
 JOB
 PATH+=:/usr/sbin:/sbin
 truncate -s 16G "$run/ext4" "$run/xfs"
+mkdir "$run/share"
 mkfs.ext4 -q "$run/ext4"
 mkfs.xfs -q "$run/xfs"
 : >"$run/verdict"
@@ -117,6 +118,7 @@ machine=(
 	-kernel "$kernel/vmlinuz" -initrd "$initramfs" -append "${arguments[*]}"
 	-serial "file:$run/console" -serial "file:$run/verdict"
 	-virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"
+	-virtfs "local,path=$run/share,mount_tag=share,security_model=mapped-xattr"
 	"${drives[@]}" "${wires[@]}"
 	-device virtio-serial -device "virtconsole,chardev=terminal"
 	"${extra[@]}"
