@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <zcopy/zcopy.h>
 #include "context.h"
@@ -13,20 +14,30 @@ int zcopy_control(const struct zcopy *zcopy, unsigned long request, void *arg)
 	return ioctl(zcopy->fd, request, arg) < 0 ? -errno : 0;
 }
 
+/*
+ * Past the C library, whose open() and close() are cancellation points, which
+ * sendfile() is not.
+ */
 int zcopy_open_device(struct zcopy *zcopy)
 {
 	struct zcopy_info info;
 	int error;
 
-	zcopy->fd = open(ZCOPY_DEVICE, O_RDWR | O_CLOEXEC);
+	zcopy->fd = (int)syscall(SYS_openat, AT_FDCWD, ZCOPY_DEVICE,
+				 O_RDWR | O_CLOEXEC);
 	if (zcopy->fd < 0)
 		return -errno;
 
 	/* What is not the module's device shows here, not at the first send. */
 	error = zcopy_info(zcopy, &info);
 	if (error)
-		close(zcopy->fd);
+		zcopy_close_device(zcopy);
 	return error;
+}
+
+void zcopy_close_device(const struct zcopy *zcopy)
+{
+	syscall(SYS_close, zcopy->fd);
 }
 
 int zcopy_open(struct zcopy **out)
@@ -51,7 +62,7 @@ void zcopy_close(struct zcopy *zcopy)
 {
 	if (!zcopy)
 		return;
-	close(zcopy->fd);
+	zcopy_close_device(zcopy);
 	free(zcopy);
 }
 
