@@ -73,9 +73,12 @@ static int find_position(int in, const off_t *offset, off_t *position)
 static int check_call(int out, off_t position, size_t count)
 {
 	int flags = fcntl(out, F_GETFL);
+	struct stat stat;
 
-	if (flags < 0)
+	if (flags < 0 || fstat(out, &stat) < 0)
 		return -errno;
+	if (!S_ISSOCK(stat.st_mode))
+		return -ENOTSOCK;
 	if (flags & O_APPEND)
 		return -EINVAL;
 	/* The count counts in full here, before it is cut to the largest. */
