@@ -3,9 +3,6 @@
 #ifndef ZCOPY_CONTEXT_H
 #define ZCOPY_CONTEXT_H
 
-struct zcopy_completion;
-struct zcopy_transfer;
-
 struct zcopy {
 	int fd;		/* constant from zcopy_open() to zcopy_close() */
 };
@@ -14,10 +11,5 @@ struct zcopy {
 int zcopy_open_device(struct zcopy *zcopy);
 void zcopy_close_device(const struct zcopy *zcopy);
 int zcopy_control(const struct zcopy *zcopy, unsigned long request, void *arg);
-
-/* process.c; both return 0 or a negative errno and leave errno alone */
-int zcopy_process_open(void);
-int zcopy_process_send(const struct zcopy_transfer *transfer,
-		       struct zcopy_completion *completion);
 
 #endif /* ZCOPY_CONTEXT_H */

@@ -21,7 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <zcopy/zcopy.h>
-#include "../context.h"
+#include "../process.h"
 #include "preload.h"
 
 static_assert(sizeof(long) == sizeof(off_t), "SYS_sendfile takes an off_t");
