@@ -29,12 +29,17 @@ fi
 read -ra tests <<<"${TESTS:-$(make -s -C "$top_dir/selftests" list | tr '\n' ' ')}"
 [[ ${#tests[@]} -gt 0 ]] || die "there are no tests to run"
 
+servers=''
+if [[ " ${tests[*]} " == *' server_'* ]]; then
+	servers=$("$vm_dir/servers.sh")
+fi
+
 verdict=$(mktemp)
 trap 'rm -f "$verdict"' EXIT
 echo "# booting the VM (10 to 30 seconds)"
 status=0
 "$vm_dir/run.sh" -t $((3000 * ${SLOWDOWN:-1})) -v "$verdict" "$kernel" "$build/module/zcopy.ko" \
-	"${vm_dir@Q}/suite.sh ${build@Q}/selftests ${tests[*]@Q}" || status=$?
+	"ZCOPY_SERVERS=$servers ${vm_dir@Q}/suite.sh ${build@Q}/selftests ${tests[*]@Q}" || status=$?
 
 declare -A ended=()
 current=''

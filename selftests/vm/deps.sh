@@ -15,7 +15,7 @@ packages=(
 	g++ gcc libc6-dev make                          # builds
 	qemu-system-x86 busybox-static cpio xz-utils    # the VM
 	kmod e2fsprogs xfsprogs iproute2 ethtool        # used inside it
-	procps util-linux mount dmsetup curl
+	procps util-linux mount dmsetup curl openssl python3
 	btrfs-progs dosfstools erofs-utils genisoimage  # filesystems to send from
 	squashfs-tools bindfs
 	liburing-dev                                    # an example server
