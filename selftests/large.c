@@ -4,7 +4,7 @@
 
 #include "kselftest_harness.h"
 
-#include "common.h"
+#include "uring_ring.h"
 
 #define SEED	12U
 #define ISLAND	(64 * KIB + 5)
@@ -152,6 +152,56 @@ TEST_F(length, over_4_gib)
 	EXPECT_EQ(end, completion.bytes);
 	EXPECT_EQ(0, completion.error);
 	EXPECT_EQ(0, completion.flags);
+}
+
+#define PIECE	(2 * MIB)
+#define PIECES	1025
+
+/* More bytes than a CQE's res can say. */
+TEST(more_than_res_can_say)
+{
+	static struct part parts[PIECES];
+	const struct part sink = { .want = { UNCHECKED, 0, 1ULL << 40 } };
+	struct zcopy_completion done;
+	struct zcopy_transfer transfer;
+	int device = device_open();
+	uint64_t got, last = 0, since = 0;
+	struct answer answer;
+	struct reader reader;
+	struct ring ring;
+	struct file file;
+	struct pair pair;
+	size_t i;
+
+	ASSERT_EQ(0, run("echo 1025 > /sys/module/zcopy/parameters/max_segments"));
+	file_make(&file, EXT4, PIECE, SEED);
+	for (i = 0; i < PIECES; i++)
+		parts[i] = of_file(&file, 0, PIECE);
+	pair_open(&pair, TCP4, 0);
+	reader_start(&reader, pair.rx, &sink, 1);
+	transfer = transfer_of(pair.tx, parts, PIECES, 1);
+	ring_open(&ring, 8, IORING_SETUP_CQE32);
+	ring_send(&ring, device, &transfer, &done, 1);
+	ring_submit(&ring);
+	EXPECT_EQ(0, run("echo 1024 > /sys/module/zcopy/parameters/max_segments"));
+	/* It may take long, but it goes on. */
+	while (!ring_peek(&ring, &answer)) {
+		got = __atomic_load_n(&reader.cursor.got, __ATOMIC_RELAXED);
+		if (got != last)
+			since = 0;
+		last = got;
+		ASSERT_TRUE(patience(&since));
+	}
+	EXPECT_EQ(INT32_MAX, answer.res);
+	EXPECT_EQ(PIECES * PIECE, answer.extra[0]);
+	EXPECT_EQ(PIECES * PIECE, done.bytes);
+	EXPECT_EQ(0, done.error);
+	shutdown(pair.tx, SHUT_WR);
+	EXPECT_STREQ("", reader_finish(&reader, PIECES * PIECE));
+	pair_close(&pair);
+	ring_close(&ring);
+	file_close(&file);
+	close(device);
 }
 
 TEST_HARNESS_MAIN

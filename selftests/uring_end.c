@@ -353,45 +353,6 @@ TEST_F(end, many_in_flight)
 	close(device);
 }
 
-#define PIECE	(2 * MIB)
-#define PIECES	1025
-
-/* More bytes than a CQE's res can say. */
-TEST_F(end, more_than_res_can_say)
-{
-	static struct part parts[PIECES];
-	const struct part sink = { .want = { UNCHECKED, 0, 1ULL << 40 } };
-	struct zcopy_completion done;
-	struct zcopy_transfer transfer;
-	int device = device_open();
-	struct answer answer;
-	struct reader reader;
-	struct ring ring;
-	struct pair pair;
-	size_t i;
-
-	ASSERT_EQ(0, run("echo 1025 > /sys/module/zcopy/parameters/max_segments"));
-	for (i = 0; i < PIECES; i++)
-		parts[i] = of_file(&self->file, 0, PIECE);
-	pair_open(&pair, TCP4, 0);
-	reader_start(&reader, pair.rx, &sink, 1);
-	transfer = transfer_of(pair.tx, parts, PIECES, 1);
-	ring_open(&ring, 8, IORING_SETUP_CQE32);
-	ring_send(&ring, device, &transfer, &done, 1);
-	ring_submit(&ring);
-	EXPECT_EQ(0, run("echo 1024 > /sys/module/zcopy/parameters/max_segments"));
-	ASSERT_TRUE(ring_next(&ring, &answer));
-	EXPECT_EQ(INT32_MAX, answer.res);
-	EXPECT_EQ(PIECES * PIECE, answer.extra[0]);
-	EXPECT_EQ(PIECES * PIECE, done.bytes);
-	EXPECT_EQ(0, done.error);
-	shutdown(pair.tx, SHUT_WR);
-	EXPECT_STREQ("", reader_finish(&reader, PIECES * PIECE));
-	pair_close(&pair);
-	ring_close(&ring);
-	close(device);
-}
-
 int main(int argc, char **argv)
 {
 	disk_make();
