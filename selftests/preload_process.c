@@ -256,6 +256,8 @@ TEST_F(preload_process, device_missing)
 	EXPECT_EQ(0, by_device(self->device));
 	EXPECT_EQ(0, shim_descriptors());
 	ASSERT_EQ(0, umount(DEVICE));
+	EXPECT_STREQ("", send_whole(&self->file, TCP4));
+	EXPECT_EQ(SIZE, by_device(self->device));
 }
 
 /* Servers go to an empty root before their first call. */
