@@ -10,6 +10,7 @@
 #include "kselftest_harness.h"
 
 #include "flight.h"
+#include "source_place.h"
 
 #define SEED	461U
 #define SIZE	(200 * KIB)
@@ -18,18 +19,28 @@
 
 /* Where files come from. */
 static const struct source {
-	const char *name;
-	enum filesystem filesystem;
-	const char *path;	/* a file that is there instead, or NULL */
+	enum place_id place;
+	const char *name;	/* of what is no place: */
+	const char *path;	/* a file that is there, or NULL: a memfd */
 	int error;
 } sources[] = {
-	{ "ext4", .filesystem = EXT4 },
-	{ "xfs", .filesystem = XFS },
-	{ "tmpfs", .filesystem = TMPFS },
-	{ "memfd", .filesystem = MEMFD },
+	{ .place = PLACE_NFS },
+	{ .place = PLACE_EXT4 },
+	{ .place = PLACE_EXT4_DIRECT },
+	{ .place = PLACE_XFS },
+	{ .place = PLACE_TMPFS },
+	{ .place = PLACE_BTRFS },
+	{ .place = PLACE_BTRFS_COMPRESSED },
+	{ .place = PLACE_SQUASHFS },
+	{ .place = PLACE_EROFS },
+	{ .place = PLACE_OVERLAY_UPPER },
+	{ .place = PLACE_OVERLAY_LOWER },
+	{ .place = PLACE_FUSE },
+	{ .place = PLACE_9P },
+	{ .name = "memfd" },
 	/* It can only be read. */
-	{ "proc", .path = "/proc/self/cmdline", .error = EOPNOTSUPP },
-	{ "character device", .path = "/dev/zero", .error = ESPIPE },
+	{ .name = "proc", .path = "/proc/self/cmdline", .error = EOPNOTSUPP },
+	{ .name = "character device", .path = "/dev/zero", .error = ESPIPE },
 };
 
 static int open_pipe(struct pair *pair)
@@ -110,15 +121,18 @@ FIXTURE_SETUP(matrix)
 {
 	const struct source *source = &sources[variant->source];
 
+	if (!source->name && *place_missing(source->place))
+		SKIP(return, "%s", place_missing(source->place));
 	watch_begin(&self->watch);
 	self->device = device_open();
-	if (source->path) {
+	if (!source->name) {
+		self->file = place_open(source->place);
+	} else if (source->path) {
 		self->file.fd = open(source->path, O_RDONLY | O_CLOEXEC);
 		self->file.size = SIZE;
-		self->file.rw = -1;
 		ASSERT_LE(0, self->file.fd);
 	} else {
-		file_make(&self->file, source->filesystem, SIZE, SEED);
+		file_make(&self->file, MEMFD, SIZE, SEED);
 	}
 }
 
@@ -126,12 +140,14 @@ FIXTURE_TEARDOWN(matrix)
 {
 	const struct source *source = &sources[variant->source];
 
-	if (source->path) {
-		close(self->file.fd);
-	} else {
+	if (!source->path)
 		EXPECT_STREQ("", file_intact(&self->file));
+	if (!source->name)
+		place_close(&self->file);
+	else if (source->path)
+		close(self->file.fd);
+	else
 		file_close(&self->file);
-	}
 	close(self->device);
 	EXPECT_STREQ("", watch_end(&self->watch));
 }
@@ -200,11 +216,15 @@ TEST_F(matrix, to)
 							  error ? '-' :
 							  "SQU"[door];
 			EXPECT_STREQ("", verdict) {
-				TH_LOG("%s to %s, door %d", source->name,
-				       targets[i].name, door);
+				TH_LOG("to %s, door %d", targets[i].name, door);
 			}
 		}
 	}
+}
+
+static const char *name_of(const struct source *source)
+{
+	return source->name ?: places[source->place].name;
 }
 
 static pid_t maker;
@@ -221,7 +241,7 @@ static void print_table(void)
 	for (t = 0; t < NR_TARGETS; t++)
 		printf(" %-7s", targets[t].name);
 	for (s = 0; s < NR_SOURCES; s++) {
-		printf("\n# %-18s", sources[s].name);
+		printf("\n# %-18s", name_of(&sources[s]));
 		for (t = 0; t < NR_TARGETS; t++)
 			printf(" %-7.*s", DOORS, cells[s][t]);
 		if (sources[s].error)
@@ -250,8 +270,10 @@ int main(int argc, char **argv)
 		if (targets[i].module && run("modprobe %s", targets[i].module))
 			die("load a module");
 	for (i = 0; i < NR_SOURCES; i++) {
+		if (!sources[i].name)
+			place_make(sources[i].place, SIZE, SEED);
 		data[i].source = i;
-		variants[i].name = sources[i].name;
+		variants[i].name = name_of(&sources[i]);
 		variants[i].data = &data[i];
 		__register_fixture_variant(&_matrix_fixture_object,
 					   &variants[i]);
