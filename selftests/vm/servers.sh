@@ -8,7 +8,7 @@
 # shellcheck source=selftests/vm/packages.sh
 source "$(dirname "$0")/packages.sh"
 
-servers=(nginx lighttpd apache2-bin wrk)
+servers=(nginx lighttpd apache2-bin python3-pyftpdlib wrk)
 
 # As PACKAGE=VERSION a line.
 find_packages() {
