@@ -172,13 +172,14 @@ const char *carry(enum door door, int device, enum transport transport,
 	return verdict;
 }
 
-bool cursor_release(struct cursor *cursor, int fd, struct flight *flight)
+bool cursor_release(struct cursor *cursor, int fd, struct flight *flight,
+		    uint64_t most)
 {
 	struct pollfd poller = { .fd = fd, .events = POLLIN };
 	uint64_t since = 0;
 
 	while (!flight_ended(flight)) {
-		if (poll(&poller, 1, 1) == 1 && cursor &&
+		if (poll(&poller, 1, 1) == 1 && cursor && cursor->got < most &&
 		    cursor_read(cursor, fd, 16 * KIB) <= 0)
 			return false;
 		if (!patience(&since))

@@ -39,8 +39,9 @@ const char *carry(enum door door, int device, enum transport transport,
 		  const struct part *parts, size_t nr, uint32_t flags,
 		  struct zcopy_completion *completion);
 
-/* Reads until the flight has ended; false if it does not. */
-bool cursor_release(struct cursor *cursor, int fd, struct flight *flight);
+/* Reads, but hardly more than so much, until the flight has ended; or false. */
+bool cursor_release(struct cursor *cursor, int fd, struct flight *flight,
+		    uint64_t most);
 
 /* True where pages stay as they are until the peer has acknowledged them. */
 bool is_wire(enum transport transport);

@@ -272,7 +272,8 @@ TEST_F(lease, changes_wait)
 						SIZE / 4));
 			EXPECT_FALSE(breaker_ended(&breaker));
 			EXPECT_TRUE(cursor_release(&self->cursor,
-						   self->pair.rx, &flight));
+						   self->pair.rx, &flight,
+						   UINT64_MAX));
 			ASSERT_EQ(0, flight_finish(&flight));
 			EXPECT_EQ(SIZE, flight.send.completion.bytes);
 			EXPECT_EQ(0, flight.send.completion.error);

@@ -175,7 +175,8 @@ static void expect_sync(struct __test_metadata *_metadata,
 	struct flight flight;
 
 	flight_start(&flight, door, self->device, &self->transfer);
-	EXPECT_TRUE(cursor_release(&self->cursor, self->pair.rx, &flight));
+	EXPECT_TRUE(cursor_release(&self->cursor, self->pair.rx, &flight,
+				   UINT64_MAX));
 	ASSERT_EQ(0, flight_finish(&flight));
 	EXPECT_EQ(self->part.want.len, flight.send.completion.bytes);
 	EXPECT_EQ(0, flight.send.completion.error);

@@ -301,7 +301,8 @@ TEST_F(change, after_the_release)
 		flight_start(&self->flight, i % DOORS, self->device,
 			     &self->transfer);
 		EXPECT_TRUE(cursor_release(&cursor, self->pair.rx,
-					   &self->flight));
+					   &self->flight,
+					   UINT64_MAX));
 		ASSERT_EQ(0, flight_finish(&self->flight));
 		expect_completion(_metadata, variant,
 				  &self->flight.send.completion,
