@@ -157,6 +157,8 @@ static void leaves_no_trace(struct __test_metadata *_metadata,
 	const struct map before = look(&self->file);
 
 	send_file(_metadata, self, variant, door, part, flags);
+	/* It looks twice: what comes next must not get in between. */
+	EXPECT_TRUE(await_active(0));
 	EXPECT_STREQ("", await_map(&self->file, &before)) {
 		TH_LOG("door %d, flags %#x, %ju + %ju", door, flags,
 		       (uintmax_t)part->want.pos, (uintmax_t)part->want.len);
