@@ -70,15 +70,19 @@ static int find_position(int in, const off_t *offset, off_t *position)
 }
 
 /* What the module does not know of, or knows otherwise than sendfile(). */
-static int check_call(int out, off_t position, size_t count)
+static int check_call(int out, int in, off_t position, size_t count)
 {
 	int flags = fcntl(out, F_GETFL);
+	int in_flags = fcntl(in, F_GETFL);
 	struct stat stat;
 
-	if (flags < 0 || fstat(out, &stat) < 0)
+	if (flags < 0 || in_flags < 0 || fstat(out, &stat) < 0)
 		return -errno;
 	if (!S_ISSOCK(stat.st_mode))
 		return -ENOTSOCK;
+	/* The module reads it at any offset, which sendfile() does not. */
+	if (in_flags & O_DIRECT)
+		return -EOPNOTSUPP;
 	if (flags & O_APPEND)
 		return -EINVAL;
 	/* The count counts in full here, before it is cut to the largest. */
@@ -119,7 +123,7 @@ static ssize_t send_by_device(int out, int in, off_t *offset, size_t count,
 		return 0;
 	error = find_position(in, offset, &position);
 	if (!error)
-		error = check_call(out, position, count);
+		error = check_call(out, in, position, count);
 	if (!error) {
 		if (count > MAX_COUNT)
 			count = MAX_COUNT;
