@@ -212,7 +212,10 @@ TEST_F(send, cancelled)
 	struct zcopy_transfer transfer;
 	struct answer answer;
 	struct part got = self->large;
-	int i;
+	/* The ring's own thread may just be about to queue the last one. */
+	const bool of_thread = self->ring.flags & IORING_SETUP_SQPOLL;
+	uint64_t since = 0;
+	int i, n;
 
 	transfer = transfer_of(self->pair.tx, &self->large, 1, 9);
 	for (i = 0; i < 3; i++)
@@ -220,9 +223,16 @@ TEST_F(send, cancelled)
 	ring_submit(&self->ring);
 	ASSERT_TRUE(await_active(3));
 	EXPECT_EQ(0, cancel_user_data(self->device, 0));
-	EXPECT_EQ(3, cancel_user_data(self->device, 9));
+	n = cancel_user_data(self->device, 9);
+	if (!of_thread)
+		EXPECT_EQ(3, n);
 	for (i = 0; i < 3; i++) {
-		ASSERT_TRUE(ring_next(&self->ring, &answer));
+		while (of_thread && !ring_peek(&self->ring, &answer)) {
+			ASSERT_TRUE(patience(&since));
+			cancel_user_data(self->device, 9);
+		}
+		if (!of_thread)
+			ASSERT_TRUE(ring_next(&self->ring, &answer));
 		EXPECT_EQ(-ECANCELED, answer.res);
 		ASSERT_GT(3, answer.user_data);
 		EXPECT_EQ(-ECANCELED, done[answer.user_data].error);
