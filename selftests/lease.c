@@ -74,6 +74,8 @@ FIXTURE_SETUP(lease)
 FIXTURE_TEARDOWN(lease)
 {
 	pair_close(&self->pair);
+	/* A lease ends with the release, which may take its time. */
+	EXPECT_TRUE(await_active(0));
 	close(self->device);
 	/* Nothing is left of any lease. */
 	EXPECT_EQ(0, open_nonblocking(&self->file, O_WRONLY));

@@ -87,6 +87,8 @@ FIXTURE_TEARDOWN(program)
 {
 	munmap(self->report, PAGE);
 	close(self->pair.rx);
+	/* A lease ends with the release, which may take its time. */
+	EXPECT_TRUE(await_active(0));
 	close(self->device);
 	EXPECT_EQ(0, open_nonblocking(&self->file, O_WRONLY));
 	file_close(&self->file);
