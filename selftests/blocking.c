@@ -140,8 +140,7 @@ static void resume(struct __test_metadata *_metadata,
 
 	memcpy(rest, self->parts, sizeof(rest));
 	nr = parts_skip(rest, 3, done);
-	reader_start(&reader, self->pair.rx, self->parts, 3);
-	reader.cursor = self->cursor;
+	reader_continue(&reader, self->pair.rx, &self->cursor);
 	while (nr) {
 		ASSERT_EQ(0, send_parts(self->device, self->pair.tx, rest, nr,
 					0, &completion));

@@ -162,6 +162,8 @@ struct reader {
 
 void reader_start(struct reader *reader, int fd, const struct part *parts,
 		  size_t nr);
+/* What follows of a stream, from where the cursor stands in it. */
+void reader_continue(struct reader *reader, int fd, const struct cursor *from);
 /* After the end of the stream. */
 const char *reader_finish(struct reader *reader, uint64_t len);
 

@@ -372,8 +372,15 @@ static void *read_all(void *argument)
 void reader_start(struct reader *reader, int fd, const struct part *parts,
 		  size_t nr)
 {
+	const struct cursor begin = { .parts = parts, .nr = nr };
+
+	reader_continue(reader, fd, &begin);
+}
+
+void reader_continue(struct reader *reader, int fd, const struct cursor *from)
+{
 	reader->fd = fd;
-	reader->cursor = (struct cursor){ .parts = parts, .nr = nr };
+	reader->cursor = *from;
 	errno = pthread_create(&reader->thread, NULL, read_all, reader);
 	if (errno)
 		die("start a reader");
