@@ -36,4 +36,5 @@ done
 
 # It loses nothing, but it is slow: no timer may take that for a loss, or ask
 # a client again and again that does not want to read yet.
+echo 0 >/proc/sys/net/ipv4/tcp_early_retrans
 ip route change 10.9.1.0/24 dev "$card" src "10.9.1.$1" rto_min 120s
