@@ -18,7 +18,7 @@ ssize_t sendfile64(int out, int in, off_t *offset, size_t count);
 /* summary.c; all but the first may be called from anywhere */
 void summary_begin(void);
 void summary_call(void);
-/* The socket took so many bytes through the device. */
+/* The target took so many bytes through the device. */
 void summary_sent(size_t bytes, bool copied);
 /* For this errno the call went to the system call, which returned that. */
 void summary_fell_back(int reason, ssize_t result);

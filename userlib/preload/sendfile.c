@@ -48,45 +48,77 @@ static int check_access(const off_t *offset)
 	return 0;
 }
 
-/* Where in the file to begin; 0 or a negative errno. */
-static int find_position(int in, const off_t *offset, off_t *position)
+/* A call, and what was found out about it. */
+struct call {
+	int out;
+	int in;
+	off_t *offset;		/* the program's, or NULL */
+	size_t count;
+	off_t position;		/* where in the file to begin */
+	off_t target;		/* ditto in that it goes to; -1: to a socket */
+};
+
+/* 0 or a negative errno. */
+static int find_position(struct call *call)
 {
 	struct stat stat;
 	int error;
 
-	if (offset) {
-		error = check_access(offset);
+	if (call->offset) {
+		error = check_access(call->offset);
 		if (!error)
-			*position = *offset;
+			call->position = *call->offset;
 		return error;
 	}
 	/* A device may think of lseek() what it likes: only files are asked. */
-	if (fstat(in, &stat) < 0)
+	if (fstat(call->in, &stat) < 0)
 		return -errno;
 	if (!S_ISREG(stat.st_mode))
 		return -ESPIPE;
-	*position = lseek(in, 0, SEEK_CUR);
-	return *position < 0 ? -errno : 0;
+	call->position = lseek(call->in, 0, SEEK_CUR);
+	return call->position < 0 ? -errno : 0;
+}
+
+/* Where the bytes go to; 0 or a negative errno. */
+static int find_target(struct call *call)
+{
+	struct stat out, in;
+
+	if (fstat(call->out, &out) < 0)
+		return -errno;
+	if (S_ISSOCK(out.st_mode)) {
+		call->target = -1;
+		return 0;
+	}
+	if (!S_ISREG(out.st_mode))
+		return -ENOTSOCK;
+	/* A file copied to itself is read again where it was written. */
+	if (fstat(call->in, &in) < 0)
+		return -errno;
+	if (in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+		return -EINVAL;
+	call->target = lseek(call->out, 0, SEEK_CUR);
+	return call->target < 0 ? -errno : 0;
 }
 
 /* What the module does not know of, or knows otherwise than sendfile(). */
-static int check_call(int out, int in, off_t position, size_t count)
+static int check_call(const struct call *call)
 {
-	int flags = fcntl(out, F_GETFL);
-	int in_flags = fcntl(in, F_GETFL);
-	struct stat stat;
+	const size_t most = INT64_MAX - (size_t)call->position;
+	int flags = fcntl(call->out, F_GETFL);
+	int in_flags = fcntl(call->in, F_GETFL);
 
-	if (flags < 0 || in_flags < 0 || fstat(out, &stat) < 0)
+	if (flags < 0 || in_flags < 0)
 		return -errno;
-	if (!S_ISSOCK(stat.st_mode))
-		return -ENOTSOCK;
 	/* The module reads it at any offset, which sendfile() does not. */
 	if (in_flags & O_DIRECT)
 		return -EOPNOTSUPP;
 	if (flags & O_APPEND)
 		return -EINVAL;
 	/* The count counts in full here, before it is cut to the largest. */
-	if (position < 0 || count > (size_t)(INT64_MAX - position))
+	if (call->position < 0 || call->count > most)
+		return -EINVAL;
+	if (call->target > 0 && call->count > INT64_MAX - (size_t)call->target)
 		return -EINVAL;
 	return 0;
 }
@@ -104,35 +136,60 @@ static void raise_sigpipe(void)
 	syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGPIPE, &info);
 }
 
+static ssize_t call_kernel(const struct call *call, size_t count)
+{
+	return syscall(SYS_sendfile, call->out, call->in, call->offset, count);
+}
+
+static int transfer(const struct call *call, struct zcopy_completion *completion)
+{
+	struct zcopy_transfer transfer;
+	struct zcopy_segment segment;
+
+	zcopy_segment_file(&segment, call->in, call->position,
+			   call->count < MAX_COUNT ? call->count : MAX_COUNT);
+	zcopy_transfer_init(&transfer, call->out, &segment, 1);
+	if (call->target > 0)
+		transfer.offset = (uint64_t)call->target;
+	return zcopy_process_send(&transfer, completion);
+}
+
+/* So many bytes went. */
+static void move_on(const struct call *call, size_t bytes)
+{
+	const off_t position = call->position + (off_t)bytes;
+
+	if (call->offset)
+		*call->offset = position;
+	else
+		lseek(call->in, position, SEEK_SET);
+	if (call->target >= 0)
+		lseek(call->out, call->target + (off_t)bytes, SEEK_SET);
+}
+
 /*
- * What the socket took, or a negative errno, for the caller. 0: nothing has
+ * What the target took, or a negative errno, for the caller. 0: nothing has
  * happened, and the system call is to say what comes of it; *reason has the
  * errno why, or 0 if there was nothing to send.
  */
-static ssize_t send_by_device(int out, int in, off_t *offset, size_t count,
-			      int *reason)
+static ssize_t send_by_device(struct call *call, int *reason)
 {
 	struct zcopy_completion completion = { 0 };
-	struct zcopy_transfer transfer;
-	struct zcopy_segment segment;
-	off_t position = 0;
+	ssize_t rest;
 	int error;
 
 	*reason = 0;
-	if (!count)
+	if (!call->count)
 		return 0;
-	error = find_position(in, offset, &position);
+	error = find_position(call);
 	if (!error)
-		error = check_call(out, in, position, count);
-	if (!error) {
-		if (count > MAX_COUNT)
-			count = MAX_COUNT;
-		zcopy_segment_file(&segment, in, position, count);
-		zcopy_transfer_init(&transfer, out, &segment, 1);
-		error = zcopy_process_send(&transfer, &completion);
-	}
+		error = find_target(call);
+	if (!error)
+		error = check_call(call);
+	if (!error)
+		error = transfer(call, &completion);
 	/* Who was interrupted is told so, and does not begin anew. */
-	if (error == -EINTR)
+	if (error == -EINTR && call->target < 0)
 		return error;
 	if (error) {
 		*reason = -error;
@@ -140,12 +197,17 @@ static ssize_t send_by_device(int out, int in, off_t *offset, size_t count,
 	}
 
 	if (completion.bytes) {
-		position += (off_t)completion.bytes;
-		if (offset)
-			*offset = position;
-		else
-			lseek(in, position, SEEK_SET);
+		move_on(call, completion.bytes);
 		summary_sent(completion.bytes, completion.flags & ZCOPY_C_COPIED);
+	}
+	if (call->target >= 0) {
+		*reason = -completion.error;
+		if (!completion.bytes || completion.error != -EFBIG)
+			return (ssize_t)completion.bytes;
+		/* The signal that tells of the limit comes with what went. */
+		rest = call_kernel(call, call->count - completion.bytes);
+		summary_fell_back(EFBIG, rest);
+		return (ssize_t)completion.bytes + (rest > 0 ? rest : 0);
 	}
 	/* Last, so that its handler finds all as it will be. */
 	if (completion.error == -EPIPE)
@@ -163,22 +225,23 @@ static ssize_t send_by_device(int out, int in, off_t *offset, size_t count,
 
 static ssize_t send_file(int out, int in, off_t *offset, size_t count)
 {
+	struct call call = { out, in, offset, count, 0, -1 };
 	const int saved = errno;
 	ssize_t result;
 	int reason;
 
 	if (!enabled)
-		return syscall(SYS_sendfile, out, in, offset, count);
+		return call_kernel(&call, count);
 
 	summary_call();
-	result = send_by_device(out, in, offset, count, &reason);
+	result = send_by_device(&call, &reason);
 	errno = saved;
 	if (result < 0) {
 		errno = (int)-result;
 		return -1;
 	}
 	if (!result) {
-		result = syscall(SYS_sendfile, out, in, offset, count);
+		result = call_kernel(&call, count);
 		if (reason)
 			summary_fell_back(reason, result);
 	}
