@@ -133,9 +133,9 @@ static struct route route_of(struct sock *sk)
 
 /*
  * Gather lists from so many bytes on go to the tracked sink: below that a
- * flight costs more than the references that the fragments then do not need.
+ * flight costs as much as the references that the fragments then do not need.
  */
-#define TRACK_FROM	SZ_32K
+#define TRACK_FROM	SZ_8K
 
 enum way {
 	WAY_SPLICE,	/* the fragments have references of their own */
