@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,7 +152,10 @@ static bool read_hot(struct client *client, int fd)
 	return !client->left;
 }
 
-/* Let the clients ask until @end. Returns the samples taken since @from. */
+/*
+ * Let the clients ask until @end. Returns the samples taken since @from. Who
+ * still waits at the end has waited at least so long.
+ */
 static unsigned int run_clients(const struct sockaddr_in *address, int64_t from,
 				int64_t end)
 {
@@ -189,8 +193,11 @@ static unsigned int run_clients(const struct sockaddr_in *address, int64_t from,
 			clients[i].since = time + PAUSE;
 		}
 	}
-	for (i = 0; i < CLIENTS; i++)
+	for (i = 0; i < CLIENTS; i++) {
+		if (clients[i].left && count < MAX_SAMPLES)
+			samples[count++] = time - clients[i].since;
 		close(polls[i].fd);
+	}
 	return count;
 }
 
@@ -201,7 +208,13 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void measure(bool queued, bool beside_cold, int seconds)
+static const char *const names[METHODS] = {
+	[SENDFILE_WHOLE] = "sendfile",
+	[SENDFILE_TURNS] = "sendfile-2MiB-turns",
+	[QUEUE] = "zcopy-queue",
+};
+
+static void measure(enum method method, bool beside_cold, int seconds)
 {
 	struct sockaddr_in address;
 	int listener = listen_anywhere(&address);
@@ -211,7 +224,7 @@ static void measure(bool queued, bool beside_cold, int seconds)
 
 	server = start_child();
 	if (!server)
-		respond(listener, hot, cold, queued);
+		respond(listener, hot, cold, method);
 	*cold_bytes = 0;
 	if (beside_cold) {
 		puller = start_child();
@@ -230,7 +243,7 @@ static void measure(bool queued, bool beside_cold, int seconds)
 
 	qsort(samples, count, sizeof(samples[0]), compare);
 	printf("latency %s %s %u %.0f %.0f %.0f %.0f\n",
-	       queued ? "zcopy-queue" : "sendfile",
+	       names[method],
 	       beside_cold ? "beside-cold" : "alone", count,
 	       samples[count / 2] / 1e3, samples[count * 99ULL / 100] / 1e3,
 	       samples[count - 1] / 1e3, *cold_bytes / 1024.0);
@@ -262,8 +275,8 @@ int main(int argc, char **argv)
 		err(1, "mmap");
 
 	while (repeats--)
-		for (int queued = 0; queued < 2; queued++)
+		for (int method = 0; method < METHODS; method++)
 			for (int beside_cold = 0; beside_cold < 2; beside_cold++)
-				measure(queued, beside_cold, seconds);
+				measure(method, beside_cold, seconds);
 	return 0;
 }

@@ -151,6 +151,8 @@ END {
 			      "<=", 1.15)
 	ratio("latency", "p99", "sendfile beside-cold", "zcopy-queue beside-cold",
 	      ">=", 100)
+	ratio("latency", "p99", "sendfile-2MiB-turns beside-cold",
+	      "zcopy-queue beside-cold", ">=", 100)
 	ratio("latency", "p99", "zcopy-queue beside-cold", "zcopy-queue alone",
 	      "<=", 1.3)
 }

@@ -5,6 +5,7 @@
  */
 #include <err.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -16,7 +17,7 @@
 #include "responder.h"
 
 /* The most of one response in a turn, so that others get theirs. */
-#define CHUNK	(2 << 20)
+#define TURN	(2 << 20)
 
 struct connection {
 	int fd;
@@ -29,6 +30,7 @@ struct connection {
 static struct content hot_content, cold_content;
 static struct zcopy *zcopy;
 static char header[HEADER];
+static size_t turn;
 static int poller;
 
 static void watch(struct connection *connection, int operation, uint32_t events)
@@ -48,6 +50,7 @@ static void drop(struct connection *connection)
 /* Send until the socket is full or it is the turn of others. False: broken. */
 static bool send_some(struct connection *connection)
 {
+	size_t left = connection->content->size - connection->position;
 	ssize_t n;
 
 	while (connection->header_left) {
@@ -58,7 +61,7 @@ static bool send_some(struct connection *connection)
 		connection->header_left -= n;
 	}
 	n = sendfile(connection->fd, connection->content->fd,
-		     &connection->position, CHUNK);
+		     &connection->position, left < turn ? left : turn);
 	if (n < 0)
 		return errno == EAGAIN;
 	if (connection->position == (off_t)connection->content->size)
@@ -143,14 +146,17 @@ static bool take_request(struct connection *connection)
 	return true;
 }
 
-void respond(int listener, struct content hot, struct content cold, bool queued)
+void respond(int listener, struct content hot, struct content cold,
+	     enum method method)
 {
+	const bool queued = method == QUEUE;
 	struct connection for_listener = { .fd = listener };
 	struct connection for_queue;
 	int ret;
 
 	hot_content = hot;
 	cold_content = cold;
+	turn = method == SENDFILE_TURNS ? TURN : SIZE_MAX;
 	poller = epoll_create1(EPOLL_CLOEXEC);
 	if (poller < 0)
 		err(1, "epoll_create1");

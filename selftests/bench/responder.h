@@ -3,7 +3,6 @@
 #ifndef RESPONDER_H
 #define RESPONDER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* A request is one of these bytes; the response a header and the file. */
@@ -16,8 +15,11 @@ struct content {
 	size_t size;
 };
 
+/* sendfile(2) is asked for all that is left of a file, or for 2 MiB a turn. */
+enum method { SENDFILE_WHOLE, SENDFILE_TURNS, QUEUE, METHODS };
+
 /* Serves until it is killed. */
 _Noreturn void respond(int listener, struct content hot, struct content cold,
-		       bool queued);
+		       enum method method);
 
 #endif /* RESPONDER_H */

@@ -89,6 +89,15 @@ concurrent() {
 		"$programs/concurrent /run/zcopy/${filesystems[0]} 100 10000 $repeats"
 }
 
+# vm ARGUMENT...: run.sh's, for a VM whose output was measured.
+vm() {
+	"$vm_dir/run.sh" -c "$results/console" "$@" >"$results/output" || {
+		cat "$results/output" >&2
+		die "the VM's command failed"
+	}
+	sed 's/^latency /&latency /' "$results/output" >>"$results/measured"
+}
+
 # A disk that does about 50 operations a second, with one file on it.
 latency() {
 	say "bench: latency"
@@ -99,10 +108,8 @@ latency() {
 	PATH+=:/usr/sbin:/sbin mke2fs -q -t ext4 -m 0 -d "$results/files" \
 		"$results/disk"
 	rm -r "$results/files"
-	"$vm_dir/run.sh" -t 3600 -c "$results/console" \
-		-d "$results/disk,throttling.iops-total=50" "$kernel" "$module" \
-		"$programs/latency /run/zcopy/xfs /run/zcopy/data/cold 20 $repeats" |
-		sed 's/^latency /&latency /' >>"$results/measured"
+	vm -t 3600 -d "$results/disk,throttling.iops-total=50" "$kernel" "$module" \
+		"$programs/latency /run/zcopy/xfs /run/zcopy/data/cold 20 $repeats"
 }
 
 # From the last ACK to the release, over the wire in one VM.
@@ -111,9 +118,8 @@ release() {
 
 	say "bench: release"
 	for kib in 16 64 1024; do
-		"$vm_dir/run.sh" -t 600 -c "$results/console" "$kernel" "$module" \
-			"$programs/release /run/zcopy/xfs $kib 500" \
-			>>"$results/measured"
+		vm -t 600 "$kernel" "$module" \
+			"$programs/release /run/zcopy/xfs $kib 500"
 	done
 }
 
