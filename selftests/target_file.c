@@ -296,7 +296,12 @@ TEST_F(file, same_file)
 	parts[1] = of_file(&self->to, 3 * MIB, 1000);
 	EXPECT_EQ(-EINVAL, copy_parts(self->device, self->to.rw, 2 * MIB,
 				      parts, 2, 0, &completion));
+	/* How far the first segment reaches only its end will tell. */
+	parts[0] = of_file(&self->from, 0, 0);
+	EXPECT_EQ(-EINVAL, copy_parts(self->device, self->to.rw, 0,
+				      parts, 2, 0, &completion));
 	EXPECT_STREQ("", file_intact(&self->to));
+	parts[0] = of_file(&self->to, 0, MIB);
 	EXPECT_EQ(0, copy_parts(self->device, self->to.rw, MIB, parts, 1, 0,
 				&completion));
 	EXPECT_EQ(MIB, completion.bytes);
@@ -489,6 +494,59 @@ TEST_F(file, signals)
 	pthread_join(pest.thread, NULL);
 	EXPECT_NE(0, interrupted);
 	EXPECT_STREQ("", holds_parts(&self->to, 1, &whole, 1));
+}
+
+struct submission {
+	pthread_t thread;
+	int device;
+	int target;
+	const struct part *part;
+	bool done;		/* atomic */
+};
+
+static void *submit_to_file(void *argument)
+{
+	struct submission *submission = argument;
+	struct zcopy_transfer transfer =
+		transfer_of(submission->target, submission->part, 1, 7);
+
+	transfer.offset = 1;
+	submit_all(submission->device, &transfer, 1);
+	__atomic_store_n(&submission->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Who submits does not wait for the target's disk. */
+TEST(written_later)
+{
+	int device = device_open();
+	const struct part part = of_memory(0, 100);
+	struct submission submission = { .device = device, .part = &part };
+	struct zcopy_completion completion;
+	uint64_t since = 0;
+	struct file to;
+
+	file_make(&to, EXT4, PAGE, OTHER);
+	submission.target = to.rw;
+	/* A part of a page is written: what is around it must be read. */
+	file_chill(&to);
+	disk_suspend();
+	ASSERT_EQ(0, pthread_create(&submission.thread, NULL, submit_to_file,
+				    &submission));
+	while (!__atomic_load_n(&submission.done, __ATOMIC_ACQUIRE) &&
+	       patience(&since))
+		;
+	EXPECT_TRUE(__atomic_load_n(&submission.done, __ATOMIC_ACQUIRE));
+	EXPECT_EQ(0, reap_now(device, &completion, 1));
+	disk_resume();
+	pthread_join(submission.thread, NULL);
+	EXPECT_STREQ("", completes(device, 7, 100, 0, ZCOPY_C_COPIED));
+	EXPECT_STREQ("", holds_parts(&to, 1, &part, 1));
+	EXPECT_STREQ("", file_holds(&to, 101,
+				    (struct stretch){ OTHER, 101,
+						      PAGE - 101 }));
+	close(device);
+	file_close(&to);
 }
 
 /* A transfer that waits for the disk of its source is cancelled. */
