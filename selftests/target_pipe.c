@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A pipe as target: bytes, room, errors, and that nobody keeps its pages. */
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "kselftest_harness.h"
@@ -382,6 +386,104 @@ TEST_F(pipe, fifo)
 	EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
 	EXPECT_STREQ("", completes(self->device, 1, SIZE, 0, 0));
 	close(both);
+}
+
+/* Who did not sit down to wait is told too. */
+TEST_F(pipe, told)
+{
+	const struct part part = of_file(&self->file, 0, 10);
+	const struct timespec at_once = {};
+	struct zcopy_completion completion;
+	char path[300], event[1024];
+	int fifo, watch;
+	sigset_t set;
+
+	snprintf(path, sizeof(path), "%s/fifo", directory(variant->filesystem));
+	ASSERT_EQ(0, mkfifo(path, 0600));
+	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	ASSERT_LE(0, watch);
+	ASSERT_LE(0, inotify_add_watch(watch, path, IN_MODIFY));
+	fifo = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fifo);
+	ASSERT_EQ(0, unlink(path));
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, &set, NULL));
+	ASSERT_EQ(0, fcntl(fifo, F_SETOWN, getpid()));
+	ASSERT_EQ(0, fcntl(fifo, F_SETFL, O_ASYNC));
+	EXPECT_EQ(0, send_parts(self->device, fifo, &part, 1, 0, &completion));
+	EXPECT_EQ(10, completion.bytes);
+	EXPECT_EQ(SIGIO, sigtimedwait(&set, NULL, &at_once));
+	EXPECT_LT(0, read(watch, event, sizeof(event)));
+	close(fifo);
+	close(watch);
+}
+
+struct fault {
+	pthread_t thread;
+	int rx;
+	char *page;
+	ssize_t result;
+};
+
+static void *read_to_page(void *argument)
+{
+	struct fault *fault = argument;
+
+	fault->result = read(fault->rx, fault->page, 1);
+	return NULL;
+}
+
+/*
+ * A reader whose memory is late in coming keeps the pipe's lock so long. Who
+ * submits, or does not want to wait, is not held up by him.
+ */
+TEST_F(pipe, locked)
+{
+	const struct part parts[] = { of_memory(0, 1),
+				      of_file(&self->file, 0, 100),
+				      of_file(&self->file, 100, 50) };
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register area = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_zeropage zeros = {};
+	struct cursor cursor = { .parts = parts, .nr = 3 };
+	struct zcopy_completion completion;
+	struct fault fault = { .rx = self->rx };
+	struct uffd_msg message;
+	int late = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	ASSERT_LE(0, late);
+	fault.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, fault.page);
+	area.range.start = (uintptr_t)fault.page;
+	area.range.len = PAGE;
+	zeros.range = area.range;
+	ASSERT_EQ(0, ioctl(late, UFFDIO_API, &api));
+	ASSERT_EQ(0, ioctl(late, UFFDIO_REGISTER, &area));
+	EXPECT_EQ(0, send_parts(self->device, self->tx, parts, 1, 0,
+				&completion));
+	ASSERT_EQ(0, pthread_create(&fault.thread, NULL, read_to_page, &fault));
+	/* He has the lock now. */
+	ASSERT_EQ(sizeof(message), read(late, &message, sizeof(message)));
+
+	submit_one(self->device, self->tx, &parts[1], 1);
+	EXPECT_EQ(0, reap_now(self->device, &completion, 1));
+	set_nonblocking(self->tx);
+	EXPECT_EQ(0, send_parts(self->device, self->tx, &parts[2], 1, 0,
+				&completion));
+	EXPECT_EQ(-EAGAIN, completion.error);
+	EXPECT_EQ(0, completion.bytes);
+
+	ASSERT_EQ(0, ioctl(late, UFFDIO_ZEROPAGE, &zeros));
+	pthread_join(fault.thread, NULL);
+	EXPECT_EQ(1, fault.result);
+	cursor_compare(&cursor, fault.page, 1);
+	EXPECT_STREQ("", completes(self->device, 1, 100, 0, 0));
+	EXPECT_TRUE(cursor_take(&cursor, self->rx, 100));
+	EXPECT_STREQ("", cursor_verdict(&cursor, 101));
+	munmap(fault.page, PAGE);
+	close(late);
 }
 
 TEST_F(pipe, ring)
