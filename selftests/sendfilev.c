@@ -328,6 +328,30 @@ TEST_F(sendfilev, errors)
 	close(udp);
 }
 
+/* Files of /sys have a size that is more than there is to read. */
+TEST_F(sendfilev, shorter_than_its_size)
+{
+	int sys = open("/sys/kernel/fscaps", O_RDONLY | O_CLOEXEC);
+	const struct sendfilevec vec[] = {
+		{ .sfv_fd = SFV_FD_SELF, .sfv_off = (intptr_t)memory(0, 3),
+		  .sfv_len = 3 },
+		{ .sfv_fd = sys, .sfv_len = PAGE },
+	};
+	char want[64], seen[64];
+	size_t bytes = UNSET;
+	ssize_t n;
+
+	n = read(sys, want, sizeof(want));
+	ASSERT_LT(0, n);
+	EXPECT_EQ(-1, sendfilev(self->pair.tx, vec, 2, &bytes));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(3 + n, bytes);
+	EXPECT_EQ(3 + n, recv(self->pair.rx, seen, sizeof(seen), 0));
+	EXPECT_EQ(0, memcmp(seen, memory(0, 3), 3));
+	EXPECT_EQ(0, memcmp(seen + 3, want, n));
+	close(sys);
+}
+
 /* A program goes on with the part that *xferred names. */
 TEST_F(sendfilev, again)
 {
