@@ -19,7 +19,10 @@ static struct {
 	pid_t pid;
 	uid_t uid;
 	pid_t thread;
+	off_t position;		/* of the file that was being sent */
 } sigpipe;
+
+static int sending = -1;	/* that file, while there is a call */
 
 static void note(int number, siginfo_t *info, void *context)
 {
@@ -30,6 +33,12 @@ static void note(int number, siginfo_t *info, void *context)
 	sigpipe.pid = info->si_pid;
 	sigpipe.uid = info->si_uid;
 	sigpipe.thread = gettid();
+	sigpipe.position = lseek(sending, 0, SEEK_CUR);
+}
+
+off_t caught_at(void)
+{
+	return sigpipe.position;
 }
 
 int caught(void)
@@ -91,6 +100,7 @@ ssize_t call(enum way way, int out, int in, off_t *offset, size_t count)
 {
 	ssize_t result;
 
+	sending = in;
 	if (way == BY_SHIM)
 		return shim(out, in, offset, count);
 	result = syscall(SYS_sendfile, out, in, offset, count);

@@ -72,5 +72,7 @@ const char *outcomes_same(struct outcome *kernel, struct outcome *shim);
 
 /* SIGPIPE since the last time. */
 int caught(void);
+/* The position of the file when the handler of the last one ran. */
+off_t caught_at(void);
 
 #endif /* PRELOAD_COMMON_H */
