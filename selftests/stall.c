@@ -63,12 +63,27 @@ ROW(tcp4_nodelay, TCP4, true);
 ROW(tls, TLS, false);
 ROW(unix, UNIX, false);
 
+static int set_sender(const char *name, int value)
+{
+	return run("ip netns exec left sysctl -qw net.ipv4.tcp_%s=%d", name,
+		   value);
+}
+
+/* A test that ended early may have left the receiver deaf. */
+static void hear(void)
+{
+	run("ip netns exec right tc qdisc del dev wire0 root 2>/dev/null || true");
+	set_sender("autocorking", 1);
+	set_sender("early_retrans", 3);
+}
+
 FIXTURE_SETUP(stall)
 {
 	struct shape *many = &self->shapes[4];
 	const struct file *file = &self->file;
 	size_t i;
 
+	hear();
 	ASSERT_EQ(0, run("modprobe tls"));
 	watch_begin(&self->watch);
 	self->device = device_open();
@@ -162,12 +177,6 @@ static void answer(struct __test_metadata *_metadata, enum door door,
 		ASSERT_EQ(0, completions[i].error);
 }
 
-static int set_sender(const char *name, int value)
-{
-	return run("ip netns exec left sysctl -qw net.ipv4.tcp_%s=%d", name,
-		   value);
-}
-
 /*
  * Nor does the sender gather small packets while the card is busy, or send what
  * is left because no ACK comes.
@@ -189,6 +198,12 @@ static struct tcp_info information(int fd)
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
 		die("TCP_INFO");
 	return info;
+}
+
+/* Over loopback answers come at once. */
+static bool can_be_deaf(enum transport transport)
+{
+	return is_wire(transport) || transport == TLS_WIRE;
 }
 
 /* True when all of it comes to be on its way; the card may be busy now. */
@@ -213,9 +228,7 @@ static bool is_sent(int fd)
  */
 TEST_F(stall, unacknowledged)
 {
-	const bool wire = variant->transport == WIRE4 ||
-			  variant->transport == WIRE6 ||
-			  variant->transport == TLS_WIRE;
+	const bool wire = can_be_deaf(variant->transport);
 	struct pair pairs[DOORS][SHAPES];
 	struct tcp_info before, after;
 	struct cursor cursor;
@@ -267,6 +280,45 @@ TEST_F(stall, unacknowledged)
 	for (door = SEND; door < DOORS; door++)
 		for (i = 0; i < SHAPES; i++)
 			pair_close(&pairs[door][i]);
+}
+
+/*
+ * What is handed over alone, behind what is on its way, waits for the answer
+ * to that, as what send(2) is given does; but not with TCP_NODELAY.
+ */
+TEST_F(stall, one_by_one)
+{
+	const struct part parts[] = {
+		of_file(&self->file, 3, 1), of_file(&self->file, 4, 1),
+	};
+	struct zcopy_completion completion;
+	struct zcopy_transfer transfer;
+	struct pair pairs[DOORS];
+	enum door door;
+	int left;
+	size_t i;
+
+	if (!can_be_deaf(variant->transport))
+		return;
+	for (door = SEND; door < DOORS; door++)
+		connect_pair(&pairs[door], variant->transport,
+			     variant->no_delay);
+	deafen(true);
+	for (door = SEND; door < DOORS; door++) {
+		for (i = 0; i < 2; i++) {
+			transfer = transfer_of(pairs[door].tx, &parts[i], 1, i);
+			ASSERT_EQ(0, fly(door, self->device, &transfer,
+					 &completion));
+			EXPECT_EQ(0, completion.error);
+			if (!i || variant->no_delay)
+				EXPECT_TRUE(is_sent(pairs[door].tx));
+		}
+		ASSERT_EQ(0, ioctl(pairs[door].tx, SIOCOUTQNSD, &left));
+		EXPECT_EQ(!variant->no_delay, left > 0);
+	}
+	deafen(false);
+	for (door = SEND; door < DOORS; door++)
+		pair_close(&pairs[door]);
 }
 
 static uint64_t now(void)
@@ -345,21 +397,16 @@ TEST_F(stall, time_to_last_byte)
 
 static pid_t maker;
 
-static void hear(void)
+static void hear_at_last(void)
 {
-	if (getpid() != maker)
-		return;
-	run("ip netns exec right tc qdisc del dev wire0 root 2>/dev/null || true");
-	set_sender("autocorking", 1);
-	set_sender("early_retrans", 3);
+	if (getpid() == maker)
+		hear();
 }
 
 int main(int argc, char **argv)
 {
-	/* A test that ended early may leave the receiver deaf. */
 	maker = getpid();
-	hear();
-	if (atexit(hear))
+	if (atexit(hear_at_last))
 		die("arrange for the wire");
 	return test_harness_run(argc, argv);
 }
