@@ -68,6 +68,28 @@ TEST_F(sendfile, busy_and_again)
 	}
 }
 
+/* What who tries again finds in memory is as much as he said, and no more. */
+TEST_F(sendfile, busy_reads_ahead)
+{
+	const unsigned int pages[] = { 0, 16 };
+	uint64_t since = 0;
+	off_t bytes;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		const int flags = SF_FLAGS(pages[i],
+					   SF_NODISKIO | SF_USER_READAHEAD);
+
+		file_chill(&self->file);
+		EXPECT_EQ(-1, zcopy_sendfile(self->file.fd, self->pair.tx, 0, 0,
+					     NULL, &bytes, flags));
+		EXPECT_EQ(EBUSY, errno);
+		while (file_resident(&self->file, 0, SIZE) < 1 + pages[i])
+			ASSERT_TRUE(patience(&since));
+		EXPECT_EQ(1 + pages[i], file_resident(&self->file, 0, SIZE));
+	}
+}
+
 /* Send all of the file to a socket that takes it, and overwrite it at once. */
 static void overwrite(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(sendfile) *self, enum transport transport,
