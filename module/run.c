@@ -94,15 +94,13 @@ static void advance_all(const struct zcopy_batch *batch, size_t sent, bool more,
 	}
 }
 
+/* @side: ZCOPY_C_FILE_ERROR, ZCOPY_C_TARGET_ERROR, or 0: it is to end. */
 static void fail(struct zcopy_xfer *xfer, int err, u32 side)
 {
 	switch (err) {
 	case -EAGAIN:
 	case -EINTR:
 	case -ERESTARTSYS:
-	case -EBUSY:
-	case -ECANCELED:
-	case -ESTALE:
 	case -ENOMEM:
 	case -ENOBUFS:
 		side = 0;	/* nobody's fault */
@@ -313,7 +311,9 @@ static int interrupted(struct zcopy_xfer *xfer, unsigned int may)
  */
 static bool is_out(struct zcopy_xfer *xfer, unsigned int may, long patience)
 {
-	if (xfer->corked && !xfer->behind && !(xfer->flags & ZCOPY_MORE))
+	/* One without a byte sets free what one before it held back. */
+	if ((xfer->corked || !xfer->result.bytes) && !xfer->behind &&
+	    !(xfer->flags & ZCOPY_MORE))
 		push(xfer);
 	while (!xfer->behind && !READ_ONCE(xfer->cancelled) &&
 	       !READ_ONCE(xfer->expired) && zcopy_sink_lags(xfer->target)) {
@@ -349,12 +349,15 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 	enum zcopy_run why = ZCOPY_RUN_DONE;
 	long patience = zcopy_sink_patience(xfer->target);
 	struct zcopy_batch *batch = NULL;
+	bool asked = false;
 	int err = 0;
 
 	while (!err && xfer->next < xfer->nr) {
 		err = interrupted(xfer, may);
-		if (err)
+		if (err) {
+			asked = true;
 			break;
+		}
 		if (!*slice) {
 			why = ZCOPY_RUN_SLICE;
 			break;
@@ -373,6 +376,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 		}
 		err = turn(xfer, batch, may, &probe, &disk, slice);
 		if (err == -EAGAIN && disk && (xfer->flags & ZCOPY_NODISKIO)) {
+			asked = true;
 			err = -EBUSY;
 		} else if (err == -EAGAIN && disk) {
 			xfer->cold = true;
@@ -406,8 +410,9 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 	}
 	if (why == ZCOPY_RUN_DONE) {
 		if (err)
-			fail(xfer, err, disk ? ZCOPY_C_FILE_ERROR :
-					       ZCOPY_C_TARGET_ERROR);
+			fail(xfer, err, asked ? 0 :
+				   disk ? ZCOPY_C_FILE_ERROR :
+					  ZCOPY_C_TARGET_ERROR);
 		finish(xfer);
 	}
 	return why;

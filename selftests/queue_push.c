@@ -9,7 +9,7 @@
 
 #include "kselftest_harness.h"
 
-#include "queue_common.h"
+#include "flight.h"
 
 #define SEED	311U
 #define SIZE	MIB
@@ -191,6 +191,29 @@ TEST_F(push, last_one_is_empty)
 	EXPECT_STREQ("", completes(self->device, 2, 0, 0, ZCOPY_C_TRUNCATED));
 	EXPECT_EQ(0, held_back(self->pair.tx));
 	take(_metadata, self, self->pair.rx, HEADER + BODY);
+}
+
+/* What ZCOPY_MORE held back goes with the next transfer, whatever is in that. */
+TEST_F(push, more_and_nothing)
+{
+	const struct part empty = of_file(&self->file, SIZE + 5, 100);
+	struct zcopy_completion completion;
+	struct zcopy_transfer transfer;
+	struct pair pair;
+	enum door door;
+
+	for (door = SEND; door < DOORS; door++) {
+		pair_open(&pair, TCP4, 0);
+		transfer = transfer_of(pair.tx, &self->parts[0], 2, 0);
+		transfer.flags = ZCOPY_MORE;
+		ASSERT_EQ(0, fly(door, self->device, &transfer, &completion));
+		EXPECT_EQ(HEADER + BODY, held_back(pair.tx));
+		transfer = transfer_of(pair.tx, &empty, 1, 0);
+		ASSERT_EQ(0, fly(door, self->device, &transfer, &completion));
+		EXPECT_EQ(ZCOPY_C_TRUNCATED, completion.flags);
+		EXPECT_EQ(0, held_back(pair.tx));
+		pair_close(&pair);
+	}
 }
 
 TEST_F(push, last_one_fails)
