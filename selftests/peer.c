@@ -141,21 +141,14 @@ int tls_start(int fd, int direction, enum transport transport)
 	return 0;
 }
 
-int pair_try(struct pair *pair, enum transport transport, int buffer)
+static int connect_pair(struct pair *pair, const struct endpoint *at,
+			int buffer)
 {
-	const struct endpoint *at = &endpoints[transport];
 	struct sockaddr_storage address;
 	socklen_t len;
 	int listener;
-	int error = 0;
+	int error;
 
-	if (transport == UNIX) {
-		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-			       (int *)pair))
-			die("socketpair");
-		buffers(pair->tx, buffer);
-		return 0;
-	}
 	listener = socket_in(at->receiver, at,
 			     at->receives_as ?: at->protocol);
 	if (listener < 0)
@@ -178,7 +171,26 @@ int pair_try(struct pair *pair, enum transport transport, int buffer)
 	if (pair->rx < 0)
 		die("accept");
 	close(listener);
-	if (at->tls_version) {
+	return 0;
+}
+
+int pair_try(struct pair *pair, enum transport transport, int buffer)
+{
+	const struct endpoint *at = &endpoints[transport];
+	int error;
+
+	if (transport == UNIX) {
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+			       (int *)pair))
+			die("socketpair");
+		buffers(pair->tx, buffer);
+		return 0;
+	}
+	/* What a closed ring has left to do in this thread interrupts vsock. */
+	do
+		error = connect_pair(pair, at, buffer);
+	while (error == -EINTR);
+	if (!error && at->tls_version) {
 		error = tls_start(pair->tx, TLS_TX, transport) ?:
 			tls_start(pair->rx, TLS_RX, transport);
 		if (error)
