@@ -20,11 +20,12 @@ folder=/run/zcopy/tests
 group=/sys/fs/cgroup/test
 limit=$((300 * ${ZCOPY_SLOWDOWN:-1}))
 # What the kernel warns of because the machine is emulated, on a busy host; and
-# when it finds no memory for a device, as a test has it.
+# when it finds no memory for a device or a packet, as a test has it.
 harmless='suspect GRO implementation|hrtimer: interrupt took|clocksource: |hogged CPU'
 # A server of NFS that nobody relies on.
 harmless+='|NFSD: (Unable to initialize client recovery|Is nfsdcld running)'
 harmless+='|kobject_add_internal failed for zcopy \(error: -12'
+harmless+='|e1000e .*: __pskb_pull_tail failed'
 
 verdict() {
 	printf '%s\n' "$*" >/dev/ttyS1
