@@ -55,28 +55,6 @@ static enum zcopy_element kind_of(const struct zcopy_brought *brought,
 }
 
 /*
- * Put what @folio, present and up to date, has of [@pos, @end) on @batch. The
- * reference on the folio goes along.
- */
-static size_t add_folio(struct address_space *mapping, struct folio *folio,
-			enum zcopy_element kind, loff_t pos, loff_t end,
-			struct zcopy_batch *batch, unsigned int range)
-{
-	size_t offset = pos - folio_pos(folio);
-	size_t len = min3((size_t)(end - pos), folio_size(folio) - offset,
-			  zcopy_batch_room(batch));
-
-	/* Programs may write to it through other addresses than the kernel's. */
-	if (mapping_writably_mapped(mapping))
-		flush_dcache_folio(folio);
-	/* Only what others use is to be seen on one that is to be dropped. */
-	if (kind != ZCOPY_ELEMENT_BROUGHT)
-		folio_mark_accessed(folio);
-	zcopy_batch_add(batch, range, kind, folio, offset, len);
-	return len;
-}
-
-/*
  * A page that tmpfs never allocated reads as zeros. One that is swapped out
  * has a value entry instead and must be waited for.
  */
@@ -107,9 +85,25 @@ static int is_ready(struct folio *folio)
 	return 1;
 }
 
+/* How many of @folios in a row are ready; and why the next one is not. */
+static unsigned int count_ready(struct folio_batch *folios, ssize_t *why)
+{
+	unsigned int i;
+
+	for (i = 0; i < folio_batch_count(folios); i++) {
+		int ready = is_ready(folios->folios[i]);
+
+		if (ready <= 0) {
+			*why = ready ?: -EAGAIN;
+			break;
+		}
+	}
+	return i;
+}
+
 /*
- * Look up one folio batch of [@pos, @pos + @len) and put it on @batch. Returns
- * as zcopy_pagecache_fill() does.
+ * Look up one folio batch of [@pos, @pos + @len) and put it on @batch, which has
+ * room for that. Returns as zcopy_pagecache_fill() does.
  */
 static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
 			 const struct zcopy_brought *brought, loff_t pos,
@@ -117,55 +111,54 @@ static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
 			 unsigned int range)
 {
 	struct address_space *mapping = file->f_mapping;
+	bool written = mapping_writably_mapped(mapping);
 	pgoff_t index = pos >> PAGE_SHIFT;
 	pgoff_t last = (pos + len - 1) >> PAGE_SHIFT;
 	struct folio_batch folios;
 	loff_t start = pos, end;
-	ssize_t ret = -EAGAIN;
-	unsigned int i;
+	unsigned int i, ready;
+	ssize_t why = 0;
 
 	folio_batch_init(&folios);
 	filemap_get_folios_contig(mapping, &index, last, &folios);
+	ready = count_ready(&folios, &why);
+	/*
+	 * The size counts only once the folios are known to be up to date:
+	 * whoever truncates changes the size first, so no zeros from behind the
+	 * end are sent for data.
+	 */
+	end = min_t(loff_t, pos + len, i_size_read(mapping->host));
 
-	for (i = 0; i < folio_batch_count(&folios); i++) {
+	for (i = 0; i < ready && pos < end && zcopy_batch_room(batch); i++) {
 		struct folio *folio = folios.folios[i];
-
-		ret = is_ready(folio);
-		if (ret <= 0) {
-			ret = ret ?: -EAGAIN;
-			break;
-		}
-		/*
-		 * The size counts only once the folio is known to be up to
-		 * date: whoever truncates changes the size first, so no zeros
-		 * from behind the end are sent for data.
-		 */
-		end = min_t(loff_t, pos + len, i_size_read(mapping->host));
-		ret = 0;
-		if (pos >= end || !zcopy_batch_room(batch))
-			break;
+		enum zcopy_element kind = kind_of(brought, folio, range);
+		size_t offset = pos - folio_pos(folio);
+		size_t n = min_t(size_t, end - pos, folio_size(folio) - offset);
 
 		if (may_read && !brought && folio_test_readahead(folio)) {
 			DEFINE_READAHEAD(ractl, file, ra, mapping, folio->index);
 
 			page_cache_async_ra(&ractl, folio, last - folio->index + 1);
 		}
-		ret = add_folio(mapping, folio, kind_of(brought, folio, range),
-				pos, end, batch, range);
-		pos += ret;
-		len -= ret;
+		/* Programs may write by other addresses than the kernel's. */
+		if (written)
+			flush_dcache_folio(folio);
+		/* Only what others use is to be seen on one to be dropped. */
+		if (kind != ZCOPY_ELEMENT_BROUGHT)
+			folio_mark_accessed(folio);
+		/* The reference on the folio goes along. */
+		zcopy_batch_add(batch, range, kind, folio, offset, n);
+		pos += n;
 		ra->prev_pos = pos;
 	}
 	for (; i < folio_batch_count(&folios); i++)
 		folio_put(folios.folios[i]);
 
-	if (!folio_batch_count(&folios)) {
-		end = min_t(loff_t, pos + len, i_size_read(mapping->host));
-		if (pos >= end)
-			return 0;
+	if (!folio_batch_count(&folios) && pos < end) {
 		pos += add_hole(mapping, pos, end, batch, range);
+		why = -EAGAIN;
 	}
-	return pos > start ? pos - start : ret;
+	return pos > start ? pos - start : pos < end ? why : 0;
 }
 
 /**
