@@ -102,13 +102,16 @@ bool zcopy_flight_known_to_copy(const struct socket *socket)
 	return READ_ONCE(known_to_copy[hash_long(route, ROUTE_BITS)]) == route;
 }
 
-/* Shall this folio leave the page cache? @end: page offset behind it. */
+/*
+ * Shall this folio, one that the transfer brought in, leave the page cache?
+ * @end: page offset behind it.
+ */
 static bool is_to_drop(const struct zcopy_leg *leg, unsigned long kind,
 		       const struct folio *folio, pgoff_t end)
 {
 	const struct zcopy_range *range;
 
-	if (kind < ZCOPY_ELEMENT_BROUGHT || zcopy_pagecache_used(folio))
+	if (zcopy_pagecache_used(folio))
 		return false;
 	if (kind == ZCOPY_ELEMENT_BROUGHT)
 		return true;
@@ -135,11 +138,18 @@ static unsigned int drop_leg(const struct zcopy_flight *flight,
 	pgoff_t first = 0, end = 0;
 
 	for (; i < leg->end; i++) {
+		unsigned long kind = flight->folios[i] & KIND_MASK;
 		struct folio *folio = (void *)(flight->folios[i] & ~KIND_MASK);
-		pgoff_t index = folio->index, next = folio_next_index(folio);
-		bool drop = is_to_drop(leg, flight->folios[i] & KIND_MASK, folio,
-				       next);
+		pgoff_t index, next;
+		bool drop;
 
+		if (kind < ZCOPY_ELEMENT_BROUGHT) {
+			folio_put(folio);
+			continue;
+		}
+		index = folio->index;
+		next = folio_next_index(folio);
+		drop = is_to_drop(leg, kind, folio, next);
 		folio_put(folio);
 		if (!drop)
 			continue;
@@ -272,9 +282,11 @@ static const struct ubuf_info_ops flight_ops = {
 static int attach(struct sk_buff *skb, struct iov_iter *from, size_t length)
 {
 	struct skb_shared_info *shared = skb_shinfo(skb);
-	size_t left = min(length, iov_iter_count(from));
+	const size_t wanted = min(length, iov_iter_count(from));
+	const struct bio_vec *vec = from->bvec;
+	size_t skip = from->iov_offset;
 	unsigned int nr = shared->nr_frags;
-	size_t done = 0;
+	size_t left = wanted;
 	bool managed;
 
 	/* Fragments with references of their own cannot be told from others. */
@@ -282,15 +294,14 @@ static int attach(struct sk_buff *skb, struct iov_iter *from, size_t length)
 		shared->flags |= SKBFL_MANAGED_FRAG_REFS;
 	managed = skb_zcopy_managed(skb);
 
-	while (done < left) {
-		const struct bio_vec *vec = from->bvec;
-		size_t offset = vec->bv_offset + from->iov_offset;
-		size_t n = min(left - done, vec->bv_len - from->iov_offset);
+	while (left) {
+		skb_frag_t *last = nr ? &shared->frags[nr - 1] : NULL;
+		size_t offset = vec->bv_offset + skip;
+		size_t n = min(left, vec->bv_len - skip);
 
-		if (nr && skb_frag_page(&shared->frags[nr - 1]) == vec->bv_page &&
-		    skb_frag_off(&shared->frags[nr - 1]) +
-		    skb_frag_size(&shared->frags[nr - 1]) == offset) {
-			skb_frag_size_add(&shared->frags[nr - 1], n);
+		if (last && skb_frag_page(last) == vec->bv_page &&
+		    skb_frag_off(last) + skb_frag_size(last) == offset) {
+			skb_frag_size_add(last, n);
 		} else if (nr < MAX_SKB_FRAGS) {
 			__skb_fill_page_desc_noacc(shared, nr++, vec->bv_page,
 						   offset, n);
@@ -299,21 +310,23 @@ static int attach(struct sk_buff *skb, struct iov_iter *from, size_t length)
 		} else {
 			break;
 		}
-		done += n;
-		from->iov_offset += n;
-		if (from->iov_offset == vec->bv_len) {
-			from->bvec++;
-			from->nr_segs--;
-			from->iov_offset = 0;
+		left -= n;
+		skip += n;
+		if (skip == vec->bv_len) {
+			vec++;
+			skip = 0;
 		}
 	}
 	shared->nr_frags = nr;
-	from->count -= done;
-	skb->data_len += done;
-	skb->len += done;
+	from->nr_segs -= vec - from->bvec;
+	from->bvec = vec;
+	from->iov_offset = skip;
+	from->count -= wanted - left;
+	skb->data_len += wanted - left;
+	skb->len += wanted - left;
 	/* What the socket is charged: the bytes, whatever the folio's size. */
-	skb->truesize += done;
-	return done < left ? -EMSGSIZE : 0;
+	skb->truesize += wanted - left;
+	return left ? -EMSGSIZE : 0;
 }
 
 static struct zcopy_flight *create(const struct zcopy_batch *batch)
