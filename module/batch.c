@@ -55,43 +55,18 @@ struct zcopy_part *zcopy_batch_begin(struct zcopy_batch *batch,
 
 	WARN_ON_ONCE(batch->nr_parts > ZCOPY_BATCH_PARTS);
 	part->xfer = xfer;
-	part->end = batch->nr;
+	part->first = batch->nr;
 	part->next = 0;
 	return part;
 }
 
-/**
- * zcopy_batch_add - append a part of a folio
- * @batch:  with room for @len, and a part begun
- * @range:  the transfer's range the bytes belong to
- * @kind:   what @folio is
- * @folio:  the caller's reference on it passes to the batch
- * @offset: of the part, in bytes from the start of @folio
- * @len:    of the part, in bytes, not 0
- */
-void zcopy_batch_add(struct zcopy_batch *batch, unsigned int range,
-		     enum zcopy_element kind, struct folio *folio,
-		     size_t offset, size_t len)
+/* The first @nr references, @folios of them on page-cache folios, are the caller's. */
+void zcopy_batch_give(struct zcopy_batch *batch, unsigned int nr,
+		      unsigned int folios)
 {
-	WARN_ON_ONCE(!len || len > zcopy_batch_room(batch) ||
-		     offset + len > folio_size(folio));
-	bvec_set_folio(&batch->vecs[batch->nr], folio, len, offset);
-	batch->range[batch->nr] = range;
-	batch->kind[batch->nr] = kind;
-	batch->folios += kind != ZCOPY_ELEMENT_MEMORY;
-	batch->nr++;
-	batch->parts[batch->nr_parts - 1].end = batch->nr;
-	batch->bytes += len;
-}
-
-/* The first reference that was not given away yet is the caller's now. */
-struct folio *zcopy_batch_give(struct zcopy_batch *batch)
-{
-	unsigned int i = batch->given++;
-
-	WARN_ON_ONCE(i >= batch->nr);
-	batch->folios -= batch->kind[i] != ZCOPY_ELEMENT_MEMORY;
-	return page_folio(batch->vecs[i].bv_page);
+	WARN_ON_ONCE(batch->given || nr > batch->nr || folios > batch->folios);
+	batch->given = nr;
+	batch->folios -= folios;
 }
 
 /* Drop every reference and leave the batch empty. */

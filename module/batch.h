@@ -3,10 +3,10 @@
 #define ZCOPY_BATCH_H
 
 #include <linux/bvec.h>
+#include <linux/mm.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-struct folio;
 struct zcopy_xfer;
 
 /* Elements of one gather list: 1 MiB of single pages. */
@@ -21,13 +21,13 @@ struct zcopy_xfer;
 /**
  * struct zcopy_part - what one transfer has in a gather list
  * @xfer:   the transfer
- * @end:    index behind its last element
+ * @first:  index of its first element; its last one is before the next part's
  * @next:   its range to go on with once all of these elements are sent; its
  *          number of ranges if nothing is left of it then
  */
 struct zcopy_part {
 	struct zcopy_xfer *xfer;
-	unsigned int end;
+	unsigned int first;
 	unsigned int next;
 };
 
@@ -83,12 +83,43 @@ static inline size_t zcopy_batch_room(const struct zcopy_batch *batch)
 	return batch->limit - batch->bytes;
 }
 
+/* Index behind the last element of part @p. */
+static inline unsigned int zcopy_batch_end(const struct zcopy_batch *batch,
+					   unsigned int p)
+{
+	return p + 1 < batch->nr_parts ? batch->parts[p + 1].first : batch->nr;
+}
+
+/**
+ * zcopy_batch_add - append a part of a folio
+ * @batch:  with room for @len, and a part begun
+ * @range:  the transfer's range the bytes belong to
+ * @kind:   what @folio is
+ * @folio:  the caller's reference on it passes to the batch
+ * @offset: of the part, in bytes from the start of @folio
+ * @len:    of the part, in bytes, not 0
+ */
+static inline void zcopy_batch_add(struct zcopy_batch *batch,
+				   unsigned int range, enum zcopy_element kind,
+				   struct folio *folio, size_t offset,
+				   size_t len)
+{
+	unsigned int i = batch->nr;
+
+	WARN_ON_ONCE(!len || len > zcopy_batch_room(batch) ||
+		     offset + len > folio_size(folio));
+	bvec_set_folio(&batch->vecs[i], folio, len, offset);
+	batch->range[i] = range;
+	batch->kind[i] = kind;
+	batch->folios += kind != ZCOPY_ELEMENT_MEMORY;
+	batch->nr++;
+	batch->bytes += len;
+}
+
 struct zcopy_part *zcopy_batch_begin(struct zcopy_batch *batch,
 				     struct zcopy_xfer *xfer);
-void zcopy_batch_add(struct zcopy_batch *batch, unsigned int range,
-		     enum zcopy_element kind, struct folio *folio,
-		     size_t offset, size_t len);
-struct folio *zcopy_batch_give(struct zcopy_batch *batch);
+void zcopy_batch_give(struct zcopy_batch *batch, unsigned int nr,
+		      unsigned int folios);
 void zcopy_batch_release(struct zcopy_batch *batch);
 
 #endif /* ZCOPY_BATCH_H */

@@ -55,7 +55,6 @@ struct zcopy_leg {
  * @work:     ends it where transfers are released
  * @held:     of @folios, how many are page-cache folios
  * @nr_legs:  elements of @legs
- * @nr:       elements of @folios
  * @legs:     the transfers, if it is @watched
  * @folios:   each with a reference; zcopy_element in the lowest bits
  *
@@ -75,7 +74,6 @@ struct zcopy_flight {
 	struct work_struct work;
 	unsigned int held;
 	unsigned int nr_legs;
-	unsigned int nr;
 	struct zcopy_leg legs[ZCOPY_BATCH_PARTS];
 	unsigned long folios[];
 };
@@ -352,7 +350,6 @@ static struct zcopy_flight *create(const struct zcopy_batch *batch)
 	flight->route = 0;
 	flight->held = 0;
 	flight->nr_legs = 0;
-	flight->nr = 0;
 	for (leg = 0; leg < batch->nr_parts; leg++)
 		flight->watched |= zcopy_release_wanted(batch->parts[leg].xfer);
 	if (flight->watched)
@@ -367,27 +364,26 @@ static struct zcopy_flight *create(const struct zcopy_batch *batch)
 static void load(struct zcopy_flight *flight, struct zcopy_batch *batch,
 		 size_t sent)
 {
+	unsigned int i = 0, held = 0, p;
 	size_t left = sent;
 
-	flight->bytes = sent;
-	while (left) {
-		const struct zcopy_part *part = &batch->parts[flight->nr_legs];
-		struct zcopy_leg *leg = &flight->legs[flight->nr_legs++];
+	for (p = 0; left; p++) {
+		const unsigned int end = zcopy_batch_end(batch, p);
+		struct zcopy_xfer *xfer = batch->parts[p].xfer;
+		struct zcopy_leg *leg = &flight->legs[p];
 
 		leg->xfer = NULL;
-		if (zcopy_release_wanted(part->xfer)) {
-			leg->xfer = part->xfer;
-			leg->range = part->xfer->brought.range;
-			zcopy_release_get(part->xfer);
+		if (zcopy_release_wanted(xfer)) {
+			leg->xfer = xfer;
+			leg->range = xfer->brought.range;
+			zcopy_release_get(xfer);
 		}
-		for (; left && flight->nr < part->end; flight->nr++) {
-			unsigned int i = flight->nr;
-
+		for (; left && i < end; i++) {
 			const struct bio_vec *vec = &batch->vecs[i];
+			struct folio *folio = page_folio(vec->bv_page);
 			enum zcopy_element kind = batch->kind[i];
-			struct folio *folio = zcopy_batch_give(batch);
 
-			flight->held += kind != ZCOPY_ELEMENT_MEMORY;
+			held += kind != ZCOPY_ELEMENT_MEMORY;
 			if (kind == ZCOPY_ELEMENT_BROUGHT &&
 			    (left < vec->bv_len ||
 			     vec->bv_offset + vec->bv_len < folio_size(folio)))
@@ -395,8 +391,12 @@ static void load(struct zcopy_flight *flight, struct zcopy_batch *batch,
 			flight->folios[i] = (unsigned long)folio | kind;
 			left -= min_t(size_t, left, vec->bv_len);
 		}
-		leg->end = flight->nr;
+		leg->end = i;
 	}
+	flight->bytes = sent;
+	flight->nr_legs = p;
+	flight->held = held;
+	zcopy_batch_give(batch, i, held);
 }
 
 /**

@@ -40,22 +40,41 @@ static void take_off(struct zcopy_xfer *xfer, u64 n)
 		xfer->counts.bytes_memory += n;
 }
 
-/* The target accepted @sent bytes of one part's elements, from @i on. */
-static void advance(const struct zcopy_part *part,
-		    const struct zcopy_batch *batch, unsigned int i,
-		    size_t sent, bool whole)
+/*
+ * The target accepted up to @sent bytes of part @p, whose transfer they are taken
+ * off. Returns how many, and in @bytes how many the part has.
+ */
+static size_t advance(const struct zcopy_batch *batch, unsigned int p,
+		      size_t sent, size_t *bytes)
 {
+	const struct zcopy_part *part = &batch->parts[p];
+	unsigned int i = part->first, end = zcopy_batch_end(batch, p);
 	struct zcopy_xfer *xfer = part->xfer;
+	unsigned int folios = 0;
+	size_t left = sent;
 
-	for (; sent; i++) {
-		size_t n = min_t(size_t, sent, batch->vecs[i].bv_len);
+	*bytes = 0;
+	while (i < end) {
+		unsigned int range = batch->range[i];
+		size_t n = 0;
 
-		move_to(xfer, batch->range[i]);
-		take_off(xfer, n);
-		sent -= n;
+		for (; i < end && batch->range[i] == range; i++) {
+			n += batch->vecs[i].bv_len;
+			folios += batch->kind[i] != ZCOPY_ELEMENT_MEMORY;
+		}
+		*bytes += n;
+		n = min(n, left);
+		if (n) {
+			move_to(xfer, range);
+			take_off(xfer, n);
+			left -= n;
+		}
 	}
-	if (whole)
+	xfer->counts.folios += folios;
+	sent -= left;
+	if (sent == *bytes)
 		move_to(xfer, part->next);
+	return sent;
 }
 
 /*
@@ -65,22 +84,15 @@ static void advance(const struct zcopy_part *part,
 static void advance_all(const struct zcopy_batch *batch, size_t sent, bool more,
 			bool copied)
 {
-	unsigned int i = 0, p;
+	unsigned int p;
 
 	for (p = 0; p < batch->nr_parts; p++) {
 		const struct zcopy_part *part = &batch->parts[p];
 		struct zcopy_xfer *xfer = part->xfer;
-		unsigned int first = i;
-		size_t bytes = 0, n;
+		size_t bytes, n = advance(batch, p, sent, &bytes);
 
-		for (; i < part->end; i++) {
-			bytes += batch->vecs[i].bv_len;
-			if (batch->kind[i] != ZCOPY_ELEMENT_MEMORY)
-				xfer->counts.folios++;
-		}
-		n = min(bytes, sent);
-		advance(part, batch, first, n, n == bytes);
-		trace_zcopy_batch(xfer, part->end - first, bytes, more, n);
+		trace_zcopy_batch(xfer, zcopy_batch_end(batch, p) - part->first,
+				  bytes, more, n);
 
 		xfer->corked = more;
 		xfer->tail = xfer->tail && more;
