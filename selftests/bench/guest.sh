@@ -38,3 +38,8 @@ done
 # a client again and again that does not want to read yet.
 echo 0 >/proc/sys/net/ipv4/tcp_early_retrans
 ip route change 10.9.1.0/24 dev "$card" src "10.9.1.$1" rto_min 120s
+
+# Nor may its delays, which come and go with the host's load, be taken for a
+# bottleneck: the congestion window would end up anywhere, and with it the size
+# of packets.
+echo 0 >/sys/module/tcp_cubic/parameters/hystart
