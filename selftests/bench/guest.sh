@@ -43,3 +43,7 @@ ip route change 10.9.1.0/24 dev "$card" src "10.9.1.$1" rto_min 120s
 # bottleneck: the congestion window would end up anywhere, and with it the size
 # of packets.
 echo 0 >/sys/module/tcp_cubic/parameters/hystart
+
+# Thousands of connections that wait fill more memory than TCP finds normal on
+# such a small machine: it would shrink their windows.
+echo "400000 500000 600000" >/proc/sys/net/ipv4/tcp_mem
