@@ -6,10 +6,12 @@
  * go. Both mark the fragments as shared, so that nobody downstream writes to
  * them. Pipes (pipe.c) and files (copy.c) have one each.
  */
+#include <linux/moduleparam.h>
 #include <linux/net.h>
 #include <linux/netdevice.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/poll.h>
+#include <linux/sizes.h>
 #include <linux/socket.h>
 #include <linux/uio.h>
 #include <net/dst.h>
@@ -135,7 +137,10 @@ static struct route route_of(struct sock *sk)
  * Gather lists from so many bytes on go to the tracked sink: below that a
  * flight costs as much as the references that the fragments then do not need.
  */
-#define TRACK_FROM	SZ_8K
+static unsigned int track_from = SZ_8K;
+module_param(track_from, uint, 0644);
+MODULE_PARM_DESC(track_from,
+		 "Bytes at once from which on pages are tracked rather than referenced by each packet (default 8192)");
 
 enum way {
 	WAY_SPLICE,	/* the fragments have references of their own */
@@ -159,7 +164,7 @@ static enum way choose(const struct socket *socket,
 	/* Nothing follows one that waits for its release. */
 	if (zcopy_release_wanted(last->xfer))
 		return can_track ? WAY_TRACK : WAY_COPY;
-	if (can_track && batch->bytes >= TRACK_FROM && route->gathers &&
+	if (can_track && batch->bytes >= READ_ONCE(track_from) && route->gathers &&
 	    !route->returns && !zcopy_flight_known_to_copy(socket))
 		return WAY_TRACK;
 	return WAY_SPLICE;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The card's part: with gather and checksums on it no byte is copied, without
- * them the kernel has to copy, and says so.
+ * them the kernel has to copy, and says so. Where it has its part, the size of
+ * what is sent decides whether the module keeps track of it.
  */
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
@@ -11,7 +12,7 @@
 
 #include "kselftest_harness.h"
 
-#include "common.h"
+#include "flight.h"
 
 #define SEED	91U
 #define SIZE	(2 * MIB + 3)
@@ -159,6 +160,81 @@ TEST_F(offload, changed_meanwhile)
 	EXPECT_STREQ("", reader_finish(&reader, 2 * SIZE));
 	pair_close(&pair);
 	finish(_metadata, self);
+}
+
+/* Bytes at once from which on the module tracks what it sends. */
+static void set_threshold(unsigned int bytes)
+{
+	if (run("echo %u > /sys/module/zcopy/parameters/track_from", bytes))
+		die("the threshold");
+}
+
+FIXTURE(choice)
+{
+	struct watch watch;
+	struct file file;
+	int device;
+};
+
+FIXTURE_SETUP(choice)
+{
+	watch_begin(&self->watch);
+	self->device = device_open();
+	file_make(&self->file, XFS, SIZE, SEED);
+}
+
+FIXTURE_TEARDOWN_PARENT(choice)
+{
+	set_threshold(8192);
+}
+
+/*
+ * Of what the peer does not read the module holds only folios that it tracks.
+ * The first bytes fill the connection, those behind them stay in the socket.
+ */
+TEST_F(choice, by_size)
+{
+	const struct {
+		unsigned int track_from;
+		uint64_t len;
+		bool tracked;
+	} steps[] = {
+		{ UINT32_MAX, MIB, false },
+		{ 8192, 8191, false },
+		{ 8192, 8192, true },
+		{ 0, 1, true },
+		{ UINT32_MAX, 64 * 1024, false },
+	};
+	struct part parts[ARRAY_SIZE(steps)];
+	struct zcopy_completion completion;
+	struct zcopy_stats stats;
+	uint64_t all = 0, held;
+	struct reader reader;
+	struct pair pair;
+	size_t i;
+
+	roomy_open(&pair, WIRE4);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		device_stats(self->device, ZCOPY_STATS_CONTEXT, &stats);
+		held = stats.folios_held;
+		parts[i] = of_file(&self->file, all, steps[i].len);
+		set_threshold(steps[i].track_from);
+		ASSERT_EQ(0, send_parts(self->device, pair.tx, &parts[i], 1, 0,
+					&completion));
+		ASSERT_EQ(steps[i].len, completion.bytes);
+		all += steps[i].len;
+		device_stats(self->device, ZCOPY_STATS_CONTEXT, &stats);
+		EXPECT_EQ(steps[i].tracked, held < stats.folios_held)
+			TH_LOG("step %zu", i);
+	}
+	reader_start(&reader, pair.rx, parts, ARRAY_SIZE(steps));
+	shutdown(pair.tx, SHUT_WR);
+	EXPECT_STREQ("", reader_finish(&reader, all));
+	pair_close(&pair);
+	EXPECT_STREQ("", file_intact(&self->file));
+	file_close(&self->file);
+	close(self->device);
+	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
 TEST_HARNESS_MAIN
