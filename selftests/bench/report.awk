@@ -142,6 +142,8 @@ END {
 	ratio("small-16-vmxnet3-xfs", "kernel", "zcopy-submit-16", more, "<=", 0.85)
 	ratio("small-16-vmxnet3-xfs", "kernel", "zcopy-submit-16",
 	      "cork+write+sendfile+uncork", "<=", 0.75)
+	ratio("small-16-vmxnet3-xfs", "kernel", "zcopy-send", "zcopy-send-untracked",
+	      "<=", 1.00)
 	ratio("small-64-vmxnet3-xfs", "kernel", "zcopy-submit-16", more, "<=", 0.68)
 	for (i = 0; i < size["concurrent"]; i++)
 		if (!i)

@@ -11,6 +11,7 @@
 #include <err.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,13 +111,31 @@ static void burst_submit(int socket, int file)
 static const struct method {
 	const char *name;
 	void (*burst)(int socket, int file);
+	bool untracked;		/* packets have references of their own */
 } methods[] = {
-	{ "cork+write+sendfile+uncork", burst_cork },
-	{ "send(MSG_MORE)+sendfile", burst_more },
-	{ "zcopy-send", burst_send },
-	{ "zcopy-submit-16", burst_submit },
-	{ NULL, NULL },
+	{ "cork+write+sendfile+uncork", burst_cork, false },
+	{ "send(MSG_MORE)+sendfile", burst_more, false },
+	{ "zcopy-send", burst_send, false },
+	{ "zcopy-send-untracked", burst_send, true },
+	{ "zcopy-submit-16", burst_submit, false },
+	{ NULL, NULL, false }
 };
+
+#define TRACK_FROM	"/sys/module/zcopy/parameters/track_from"
+
+/* Set the module's parameter; returns what it was. */
+static unsigned int track_from(unsigned int bytes)
+{
+	unsigned int before;
+	FILE *file = fopen(TRACK_FROM, "r+e");
+
+	if (!file || fscanf(file, "%u", &before) != 1)
+		err(1, "read %s", TRACK_FROM);
+	rewind(file);
+	if (fprintf(file, "%u", bytes) < 0 || fclose(file))
+		err(1, "write %s", TRACK_FROM);
+	return before;
+}
 
 /* The client tells of each burst when it has it, so all start on an idle wire. */
 static void run(void (*burst)(int socket, int file), int control, int socket,
@@ -132,8 +151,11 @@ static void measure(const struct method *method, int listener, int control,
 		    int file, unsigned int bursts)
 {
 	uint64_t burst_bytes = BURST * (HEADER + size);
+	unsigned int usual = 0;
 	int socket;
 
+	if (method->untracked)
+		usual = track_from(UINT32_MAX);
 	peer_open(listener, control, &socket, 1, 0);
 	peer_read(control, burst_bytes * bursts * 2, burst_bytes);
 	run(method->burst, control, socket, file, bursts);
@@ -142,6 +164,8 @@ static void measure(const struct method *method, int listener, int control,
 	window_end();
 	printf("window %s %u\n", method->name, bursts * BURST);
 	close(socket);
+	if (method->untracked)
+		track_from(usual);
 }
 
 int main(int argc, char **argv)
