@@ -95,8 +95,76 @@ static void *send_often(void *argument)
 	return "";
 }
 
-/* They all find out at once that the descriptor is gone. */
+/* Threads that all find out at once, again and again, that it is gone. */
+#define FINDERS		4
+#define ROUNDS		2000
+
+static pthread_barrier_t barrier;
+
+static void *find_out(void *argument)
+{
+	const struct file *file = argument;
+	const char *verdict = "";
+	char buffer[10];
+	struct pair pair;
+	int i;
+
+	pair_open(&pair, UNIX, 0);
+	for (i = 0; i < ROUNDS; i++) {
+		off_t offset = 0;
+
+		pthread_barrier_wait(&barrier);
+		if (call(BY_SHIM, pair.tx, file->fd, &offset, sizeof(buffer)) !=
+		    sizeof(buffer))
+			verdict = "a call failed";
+		pthread_barrier_wait(&barrier);
+		if (recv(pair.rx, buffer, sizeof(buffer), MSG_DONTWAIT) !=
+		    sizeof(buffer))
+			verdict = "bytes are missing";
+	}
+	pair_close(&pair);
+	return (void *)verdict;
+}
+
+/* Close those of the device that the finders may have; how many there were. */
+static int close_found(int lowest)
+{
+	int fd, count = 0;
+
+	for (fd = lowest; fd < lowest + FINDERS; fd++)
+		count += !close(fd);
+	return count;
+}
+
 TEST_F(preload_process, threads)
+{
+	int lowest = shim_descriptor(), rounds_with_one = 0;
+	pthread_t threads[FINDERS];
+	void *verdict;
+	size_t i;
+
+	by_device(self->device);
+	ASSERT_EQ(0, pthread_barrier_init(&barrier, NULL, FINDERS + 1));
+	for (i = 0; i < FINDERS; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, find_out,
+					    &self->file));
+	for (i = 0; i < ROUNDS; i++) {
+		rounds_with_one += close_found(lowest) == 1;
+		pthread_barrier_wait(&barrier);
+		pthread_barrier_wait(&barrier);
+	}
+	for (i = 0; i < FINDERS; i++) {
+		pthread_join(threads[i], &verdict);
+		EXPECT_STREQ("", verdict);
+	}
+	pthread_barrier_destroy(&barrier);
+	EXPECT_EQ(FINDERS * ROUNDS * 10, by_device(self->device));
+	EXPECT_EQ(ROUNDS, rounds_with_one);
+	EXPECT_EQ(1, shim_descriptors());
+}
+
+/* Each with connections of its own. */
+TEST_F(preload_process, connections)
 {
 	pthread_t threads[8];
 	void *verdict;
