@@ -122,14 +122,19 @@ forget_record:
 /* Give a completion, which is in its record, to the program. */
 static void deliver(struct zcopy_context *context, struct zcopy_record *record)
 {
+	const bool has_cmd = record->cmd;
 	bool issued = false, closing;
 
 	spin_lock(&context->lock);
 	closing = context->closing;
 	context->nr_queued--;
-	if (record->cmd) {
-		record->ended = true;
+	if (has_cmd) {
 		issued = record->issued;
+		/*
+		 * Unless it was issued, it is the submitter's from here on, who
+		 * looks without the lock: zcopy_uring_cmd().
+		 */
+		smp_store_release(&record->ended, true);
 	} else if (!closing) {
 		list_add_tail(&record->link, &context->done);
 		context->nr_unread++;
@@ -138,7 +143,7 @@ static void deliver(struct zcopy_context *context, struct zcopy_record *record)
 
 	if (issued)
 		zcopy_uring_complete(record);
-	else if (!record->cmd && closing)
+	else if (!has_cmd && closing)
 		kfree(record);
 	if (wq_has_sleeper(&context->wait))
 		wake_up_interruptible_poll(&context->wait, EPOLLIN | EPOLLOUT);

@@ -101,7 +101,8 @@ int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	*pdu_record(cmd) = record;
 	zcopy_stream_run_ready(&ready);
 
-	if (!READ_ONCE(record->ended)) {
+	/* Pairs with deliver(): what ended has its completion. */
+	if (!smp_load_acquire(&record->ended)) {
 		io_uring_cmd_mark_cancelable(cmd, issue_flags);
 		spin_lock(&context->lock);
 		issued = !record->ended;
