@@ -100,12 +100,10 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 		if (err)
 			goto destroy_xfer;
 	}
-	record->xfer = xfer;
 	record->cmd = cmd;
-	xfer->record = record;
 	zcopy_xfer_remember_submitter(xfer);
 
-	err = zcopy_stream_enqueue(context, xfer, ready);
+	err = zcopy_stream_enqueue(context, xfer, record, ready);
 	if (err)
 		goto forget_notice;
 	return record;

@@ -333,13 +333,15 @@ static struct zcopy_stream *create(struct zcopy_context *context,
  * zcopy_stream_enqueue - put a transfer behind the others of its target
  * @context: the transfer's
  * @xfer:    passes to the stream on success
+ * @record:  where its completion goes; likewise
  * @ready:   a new stream is put on this list; the caller is its runner and
  *           must call zcopy_stream_run_ready()
  *
  * Return: 0 or -ENOMEM.
  */
 int zcopy_stream_enqueue(struct zcopy_context *context,
-			 struct zcopy_xfer *xfer, struct list_head *ready)
+			 struct zcopy_xfer *xfer, struct zcopy_record *record,
+			 struct list_head *ready)
 {
 	struct zcopy_stream *stream, *fresh = NULL;
 	struct rb_node *parent, **link;
@@ -363,6 +365,9 @@ int zcopy_stream_enqueue(struct zcopy_context *context,
 		list_add_tail(&stream->ready, ready);
 	}
 	list_add_tail(&xfer->link, &stream->queue);
+	/* Not before: who cancels it by either takes it off the queue. */
+	xfer->record = record;
+	record->xfer = xfer;
 	spin_unlock(&context->lock);
 	kfree(fresh);
 	return 0;

@@ -62,7 +62,8 @@ int zcopy_stream_init(void);
 void zcopy_stream_exit(void);
 
 int zcopy_stream_enqueue(struct zcopy_context *context,
-			 struct zcopy_xfer *xfer, struct list_head *ready);
+			 struct zcopy_xfer *xfer, struct zcopy_record *record,
+			 struct list_head *ready);
 void zcopy_stream_run_ready(struct list_head *ready);
 void zcopy_stream_cancel(struct zcopy_context *context, struct zcopy_xfer *xfer,
 			 struct list_head *cancelled);
