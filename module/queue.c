@@ -19,6 +19,16 @@ static bool has_room(struct zcopy_context *context)
 	       context->nr_queued + context->nr_unread < zcopy_max_completions();
 }
 
+/* One completion less is to come: who waits for it must not, and has room. */
+static void expect_less(struct zcopy_context *context)
+{
+	spin_lock(&context->lock);
+	context->nr_queued--;
+	spin_unlock(&context->lock);
+	if (wq_has_sleeper(&context->wait))
+		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
+}
+
 /* A record for one completion to come, or an ERR_PTR. */
 static struct zcopy_record *expect(struct zcopy_context *context)
 {
@@ -35,9 +45,7 @@ static struct zcopy_record *expect(struct zcopy_context *context)
 	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
 	if (record)
 		return record;
-	spin_lock(&context->lock);
-	context->nr_queued--;
-	spin_unlock(&context->lock);
+	expect_less(context);
 	return ERR_PTR(-ENOMEM);
 }
 
@@ -45,9 +53,7 @@ static struct zcopy_record *expect(struct zcopy_context *context)
 static void forget(struct zcopy_context *context, struct zcopy_record *record)
 {
 	kfree(record);
-	spin_lock(&context->lock);
-	context->nr_queued--;
-	spin_unlock(&context->lock);
+	expect_less(context);
 }
 
 /* Prepare for the completion at the release. Return: 0, -EAGAIN or -ENOMEM. */
