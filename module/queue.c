@@ -164,7 +164,9 @@ void zcopy_queue_complete(struct zcopy_xfer *xfer)
 	struct zcopy_record *record = xfer->record;
 
 	zcopy_xfer_leave_target(xfer);
-	if (xfer->flags & ZCOPY_SYNC) {
+	if (!record) {
+		/* Its request did not wait for this. */
+	} else if (xfer->flags & ZCOPY_SYNC) {
 		spin_lock(&context->lock);
 		record->parked = xfer;
 		spin_unlock(&context->lock);
@@ -351,28 +353,47 @@ unsigned int zcopy_queue_cancel(struct zcopy_context *context,
 	return nr;
 }
 
+/* What is told of a transfer that is to end and goes on untold until then. */
+static struct zcopy_completion cut_short(const struct zcopy_xfer *xfer)
+{
+	return (struct zcopy_completion){
+		.user_data = xfer->result.user_data,
+		.bytes = READ_ONCE(xfer->result.bytes),
+		.error = -ECANCELED,
+		.flags = ZCOPY_C_CANCELLED | (xfer->notice ? ZCOPY_C_MORE : 0),
+	};
+}
+
 /*
- * End the transfer of one record early, if it has not ended; if it waits for
- * its release, it does so untold from now on.
+ * The io_uring request of a record waits no longer: its transfer is to end, if
+ * it has not. Where that takes time, for a disk or for the release, it does so
+ * untold from now on, as io_uring asks again and again until the request is
+ * complete. What a transfer sends at this moment may then not be counted.
  */
 void zcopy_queue_cancel_record(struct zcopy_context *context,
 			       struct zcopy_record *record)
 {
-	struct zcopy_xfer *parked;
+	struct zcopy_xfer *untold = NULL;
 	LIST_HEAD(cancelled);
 
 	spin_lock(&context->lock);
-	if (record->xfer)
+	if (record->xfer) {
 		zcopy_stream_cancel(context, record->xfer, &cancelled);
-	parked = record->parked;
-	if (parked) {
+		/* Still there: somebody has begun it. */
+		untold = record->xfer;
+		record->xfer = NULL;
+		if (untold)
+			record->completion = cut_short(untold);
+	} else if (record->parked) {
+		untold = record->parked;
 		record->parked = NULL;
-		record->completion = zcopy_release_result(parked, false);
-		parked->record = NULL;
+		record->completion = zcopy_release_result(untold, false);
 	}
+	if (untold)
+		untold->record = NULL;
 	spin_unlock(&context->lock);
 	zcopy_queue_end_cancelled(&cancelled);
-	if (parked)
+	if (untold)
 		deliver(context, record);
 }
 

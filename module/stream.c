@@ -159,7 +159,8 @@ static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 		behind->begun = false;
 		if (behind->cancelled) {
 			list_move_tail(&behind->link, &cancelled);
-			behind->record->xfer = NULL;
+			if (behind->record)
+				behind->record->xfer = NULL;
 		}
 	}
 	spin_unlock(&stream->context->lock);
@@ -209,7 +210,8 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 
 	spin_lock(&context->lock);
 	list_del(&xfer->link);
-	xfer->record->xfer = NULL;
+	if (xfer->record)
+		xfer->record->xfer = NULL;
 	last = list_empty(&stream->queue);
 	spin_unlock(&context->lock);
 

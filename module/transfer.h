@@ -84,8 +84,8 @@ struct zcopy_brought {
  *             what is held back
  * @link:      place in its stream's queue, under zcopy_context.lock
  * @record:    where the completion goes, or the first one of two; queued
- *             transfers only, and NULL from then on; under zcopy_context.lock
- *             once the transfer is over
+ *             transfers only, and NULL from then on, or from when its request
+ *             waits no longer; under zcopy_context.lock
  * @notice:    where the second completion goes, %ZCOPY_NOTIFY only
  * @leases:    %ZCOPY_LEASE only: on its files
  * @brought:   %ZCOPY_NOCACHE only: the pages it brought in last, of a range

@@ -167,9 +167,12 @@ TEST_F(end, device_descriptor)
 	ring_close(&ring);
 }
 
-/* A whole process, by its own will or by SIGKILL. */
+/* How a whole process goes; EXEC: only what it was. */
+enum way { EXIT, EXEC, KILL };
+
 static void lose_process(struct __test_metadata *_metadata,
-			 FIXTURE_DATA(end) *self, bool by_force)
+			 FIXTURE_DATA(end) *self, unsigned int flags,
+			 enum way way)
 {
 	int report[2];
 	pid_t child;
@@ -183,24 +186,26 @@ static void lose_process(struct __test_metadata *_metadata,
 	if (!child) {
 		struct ring ring;
 
-		ring_open(&ring, 64, 0);
+		ring_open(&ring, 64, flags);
 		submit_states(self, &ring, device_open());
-		if (!by_force)
+		if (way == EXIT)
 			_exit(0);
+		if (way == EXEC)
+			execl("/bin/true", "true", NULL);
 		if (write(report[1], "", 1) != 1)
 			die("report");
 		for (;;)
 			pause();
 	}
 	close(report[1]);
-	if (by_force) {
+	if (way == KILL) {
 		ASSERT_EQ(1, read(report[0], &byte, 1));
 		ASSERT_EQ(0, kill(child, SIGKILL));
 	}
 	close(report[0]);
 	/* It does not wait for the disk that its transfer waits for. */
 	ASSERT_EQ(child, waitpid(child, &status, 0));
-	EXPECT_EQ(by_force ? SIGKILL : 0, status);
+	EXPECT_EQ(way == KILL ? SIGKILL : 0, status);
 	expect_the_end(_metadata, self);
 	/* The kernel puts an end to a ring in its own time. */
 	EXPECT_EQ(0, module_unload_soon());
@@ -277,12 +282,22 @@ TEST_F(end, ring_beside_the_queue)
 
 TEST_F(end, process)
 {
-	lose_process(_metadata, self, false);
+	lose_process(_metadata, self, 0, EXIT);
+}
+
+TEST_F(end, process_executes)
+{
+	lose_process(_metadata, self, 0, EXEC);
 }
 
 TEST_F(end, process_killed)
 {
-	lose_process(_metadata, self, true);
+	lose_process(_metadata, self, 0, KILL);
+}
+
+TEST_F(end, process_killed_sqpoll)
+{
+	lose_process(_metadata, self, IORING_SETUP_SQPOLL, KILL);
 }
 
 /* No ring that wants to poll the device for completions. */
