@@ -52,6 +52,8 @@ static void pass_on(struct zcopy_stream *stream, bool cold, unsigned long delay)
 /* Get a stream going that waits, or is about to. Any context. */
 static void kick(struct zcopy_stream *stream)
 {
+	/* Pairs with the xchg in wait_for_space(): one sees what the other did. */
+	smp_mb();
 	if (atomic_cmpxchg(&stream->state, ZCOPY_STREAM_WAIT,
 			   ZCOPY_STREAM_RUN) == ZCOPY_STREAM_WAIT)
 		pass_on(stream, stream->cold, 0);
@@ -402,7 +404,6 @@ void zcopy_stream_cancel(struct zcopy_context *context, struct zcopy_xfer *xfer,
 	stream = find(context, xfer->target, &parent, &link);
 	if (xfer->begun || list_is_first(&xfer->link, &stream->queue)) {
 		WRITE_ONCE(xfer->cancelled, true);
-		smp_mb();	/* pairs with the xchg in wait_for_space() */
 		kick(stream);
 	} else {
 		list_move_tail(&xfer->link, cancelled);
