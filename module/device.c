@@ -212,6 +212,9 @@ static int do_submit(struct zcopy_context *context,
 	    submit.transfer_size < sizeof(struct zcopy_transfer) ||
 	    submit.min_completions > submit.max_completions)
 		return -EINVAL;
+	/* All of each is looked at. */
+	if (submit.transfer_size > PAGE_SIZE)
+		return -E2BIG;
 
 	end = ktime_add_safe(ktime_get(), submit.timeout);
 	submit.accepted = submit_all(context, &submit, &submit.error);

@@ -114,6 +114,9 @@ TEST_F(submit, transfer_sizes)
 	EXPECT_EQ(-EINVAL, submit_call(self->device, &submit));
 	submit.transfer_size = known - 1;
 	EXPECT_EQ(-EINVAL, submit_call(self->device, &submit));
+	submit.transfer_size = 4097;
+	EXPECT_EQ(-E2BIG, submit_call(self->device, &submit));
+	submit.transfer_size = known - 1;
 	/* Even if there is none. */
 	submit.nr_transfers = 0;
 	EXPECT_EQ(-EINVAL, submit_call(self->device, &submit));

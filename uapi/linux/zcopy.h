@@ -493,6 +493,7 @@ struct zcopy_stats {
  *	================ ======================================================
  *	EINVAL           reserved word not 0, transfer_size below its first
  *	                 version, min_completions over max_completions
+ *	E2BIG            transfer_size over a page, or as above
  *	EFAULT           completions cannot be written, and none was given; no
  *	                 completion is lost
  *	EINTR            a signal arrived while it waited; nothing was accepted
