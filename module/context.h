@@ -26,6 +26,7 @@
  * @nr_queued:   transfers of the queue that have not ended
  * @nr_unread:   elements of @done
  * @closing:     the last descriptor is gone
+ * @abandoned:   times a process gave up its last descriptor
  * @reader:      held while completions move from @done to a program
  * @wait:        who waits for completions, or for room in the queue
  *
@@ -44,6 +45,7 @@ struct zcopy_context {
 	unsigned int nr_queued;
 	unsigned int nr_unread;
 	bool closing;
+	unsigned int abandoned;
 
 	struct mutex reader;		/* delivers exactly once */
 	wait_queue_head_t wait;

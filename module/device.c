@@ -3,6 +3,7 @@
  * The character device and its ioctls. This door only translates: a request
  * becomes a transfer, and what became of the transfer an answer.
  */
+#include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -194,9 +195,21 @@ static unsigned int submit_all(struct zcopy_context *context,
 	return i;
 }
 
-static int do_submit(struct zcopy_context *context,
+static int is_file(const void *file, struct file *other, unsigned int fd)
+{
+	return other == file;
+}
+
+/* Has this process no descriptor of the device, or none any more? */
+static bool is_abandoned(const struct file *file)
+{
+	return !current->files || !iterate_fd(current->files, 0, is_file, file);
+}
+
+static int do_submit(struct zcopy_context *context, struct file *file,
 		     struct zcopy_submit __user *arg, size_t usize)
 {
+	unsigned int abandoned = READ_ONCE(context->abandoned);
 	struct zcopy_submit submit;
 	ssize_t completed;
 	ktime_t end;
@@ -218,6 +231,9 @@ static int do_submit(struct zcopy_context *context,
 
 	end = ktime_add_safe(ktime_get(), submit.timeout);
 	submit.accepted = submit_all(context, &submit, &submit.error);
+	/* Another thread closed the descriptor, too early for these. */
+	if (abandoned != READ_ONCE(context->abandoned) && is_abandoned(file))
+		zcopy_queue_abandon(context, current->files);
 
 	err = 0;
 	if (submit.min_completions && !submit.error)
@@ -332,7 +348,7 @@ static long zcopy_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 					     do_send(context, uarg, size);
 	case ZCOPY_IOC_SUBMIT & ~IOCSIZE_MASK:
 		return size < SIZE_SUBMIT_V1 ? -EINVAL :
-					       do_submit(context, uarg, size);
+					       do_submit(context, file, uarg, size);
 	case ZCOPY_IOC_CANCEL & ~IOCSIZE_MASK:
 		return size < SIZE_CANCEL_V1 ? -EINVAL :
 					       do_cancel(context, uarg, size);
@@ -381,6 +397,15 @@ static int zcopy_open(struct inode *inode, struct file *file)
 	return nonseekable_open(inode, file);
 }
 
+/* Called for each descriptor that is closed, be it by the process's exit. */
+static int zcopy_flush(struct file *file, fl_owner_t owner)
+{
+	/* The kernel's own closing has no owner. */
+	if (owner && (owner != current->files || is_abandoned(file)))
+		zcopy_queue_abandon(file->private_data, owner);
+	return 0;
+}
+
 static int zcopy_release(struct inode *inode, struct file *file)
 {
 	struct zcopy_context *context = file->private_data;
@@ -393,6 +418,7 @@ static int zcopy_release(struct inode *inode, struct file *file)
 static const struct file_operations zcopy_fops = {
 	.owner = THIS_MODULE,
 	.open = zcopy_open,
+	.flush = zcopy_flush,
 	.release = zcopy_release,
 	.read = zcopy_read,
 	.poll = zcopy_poll,

@@ -10,6 +10,7 @@
 #include "limits.h"
 #include "queue.h"
 #include "release.h"
+#include "sink.h"
 #include "stream.h"
 #include "transfer.h"
 
@@ -107,6 +108,9 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 			goto destroy_xfer;
 	}
 	record->cmd = cmd;
+	/* A ring ends its own, and cannot be sent over a socket. */
+	if (!cmd && zcopy_sink_holds_files(xfer->target))
+		xfer->owner = current->files;
 	zcopy_xfer_remember_submitter(xfer);
 
 	err = zcopy_stream_enqueue(context, xfer, record, ready);
@@ -351,6 +355,28 @@ unsigned int zcopy_queue_cancel(struct zcopy_context *context,
 	spin_unlock(&context->lock);
 	zcopy_queue_end_cancelled(&cancelled);
 	return nr;
+}
+
+static bool match_owner(const struct zcopy_xfer *xfer, const void *owner)
+{
+	return xfer->owner == owner;
+}
+
+/**
+ * zcopy_queue_abandon - a process gives up its last descriptor of a context
+ * @context: there may be others
+ * @owner:   its table of descriptors
+ *
+ * A context that waits in an AF_UNIX socket to be received, and a transfer that
+ * keeps this socket open, would keep each other for ever. So transfers to such
+ * sockets end with the descriptors of the process that submitted them.
+ */
+void zcopy_queue_abandon(struct zcopy_context *context, const void *owner)
+{
+	spin_lock(&context->lock);
+	context->abandoned++;
+	spin_unlock(&context->lock);
+	zcopy_queue_cancel(context, match_owner, owner);
 }
 
 /* What is told of a transfer that is to end and goes on untold until then. */

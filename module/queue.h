@@ -60,6 +60,7 @@ unsigned int zcopy_queue_cancel(struct zcopy_context *context,
 				bool (*match)(const struct zcopy_xfer *xfer,
 					      const void *arg),
 				const void *arg);
+void zcopy_queue_abandon(struct zcopy_context *context, const void *owner);
 void zcopy_queue_end_cancelled(struct list_head *cancelled);
 void zcopy_queue_cancel_record(struct zcopy_context *context,
 			       struct zcopy_record *record);

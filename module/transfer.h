@@ -91,6 +91,8 @@ struct zcopy_brought {
  * @brought:   %ZCOPY_NOCACHE only: the pages it brought in last, of a range
  * @stretch:   what the universal source has read for the run that follows, and
  *             NULL between runs: a transfer that waits holds no pages
+ * @owner:     the table of descriptors it was submitted with, if its end is the
+ *             transfer's: zcopy_queue_abandon(); else NULL. Only compared
  * @cred:      the submitter's, for who runs it later; queued transfers only
  * @memcg:     ditto: who pays for what is read from the disk
  * @ranges:    what is left to send
@@ -128,6 +130,7 @@ struct zcopy_xfer {
 	struct zcopy_lease *leases;
 	struct zcopy_brought brought;
 	struct zcopy_stretch *stretch;
+	const void *owner;
 	const struct cred *cred;
 	struct mem_cgroup *memcg;
 	struct zcopy_range ranges[] __counted_by(nr);

@@ -232,4 +232,47 @@ TEST_F(share, lost_in_a_socket)
 	self->device = device_open();
 }
 
+/* A queue to an AF_UNIX socket which the device itself waits in. */
+static void lose_in_the_target(FIXTURE_DATA(share) *self, int device)
+{
+	struct pair pair;
+
+	close(device);
+	device = device_open();
+	pair_open(&pair, UNIX, SMALL);
+	submit_one(device, pair.tx, &self->parts[0], 0);
+	send_descriptor(pair.rx, device);
+	send_descriptor(pair.rx, pair.rx);
+}
+
+TEST_F(share, lost_in_its_target)
+{
+	EXPECT_EQ(0, in_child(lose_in_the_target, self, self->device));
+	EXPECT_TRUE(await_active(0));
+}
+
+static void submit_to_unix(FIXTURE_DATA(share) *self, int device)
+{
+	submit_one(device, self->pair.tx, &self->parts[1], 6);
+}
+
+/* So they end with the process that submitted them, and with no other. */
+TEST_F(share, unix_ends_with_its_process)
+{
+	struct cursor cursor = { .parts = self->parts, .nr = 1 };
+
+	pair_close(&self->pair);
+	pair_open(&self->pair, UNIX, SMALL);
+	submit_one(self->device, self->pair.tx, &self->parts[0], 5);
+	close(dup(self->device));
+	EXPECT_EQ(0, in_child(do_nothing, self, self->device));
+	EXPECT_EQ(0, in_child(submit_to_unix, self, self->device));
+	EXPECT_STREQ("", completes(self->device, 6, 0, -ECANCELED,
+				   ZCOPY_C_CANCELLED));
+	EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
+	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, SIZE));
+	EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
+	EXPECT_STREQ("", completes(self->device, 5, SIZE, 0, 0));
+}
+
 TEST_HARNESS_MAIN

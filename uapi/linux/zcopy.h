@@ -526,7 +526,9 @@ struct zcopy_stats {
  * accepted.
  *
  * Closing the last descriptor of a context cancels its transfers and discards
- * its completions.
+ * its completions. Transfers to AF_UNIX sockets that a process queued with
+ * ZCOPY_IOC_SUBMIT are cancelled when it closes its last descriptor, whoever
+ * else has one.
  */
 #define ZCOPY_IOC_TYPE		0xDC
 #define ZCOPY_IOC_INFO		_IOWR(ZCOPY_IOC_TYPE, 0x00, struct zcopy_info)
