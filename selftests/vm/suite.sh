@@ -19,6 +19,7 @@ vm_dir=$(dirname "$0")
 folder=/run/zcopy/tests
 group=/sys/fs/cgroup/test
 limit=$((300 * ${ZCOPY_SLOWDOWN:-1}))
+places=("$ZCOPY_TESTDIR_EXT4" "$ZCOPY_TESTDIR_XFS" "$ZCOPY_TESTDIR_TMPFS")
 # What the kernel warns of because the machine is emulated, on a busy host; and
 # when it finds no memory for a device or a packet, as a test has it.
 harmless='suspect GRO implementation|hrtimer: interrupt took|clocksource: |hogged CPU'
@@ -49,6 +50,19 @@ group_is_empty() {
 gauges_are_zero() {
 	zcopy stat | awk '/running now$|held now$/ { seen++; sum += $1 }
 		END { exit !(seen == 2 && sum == 0) }'
+}
+
+# Inodes of the tests' file systems, where a file that is deleted but referenced
+# still has one; and sockets, without those that TCP still says good-bye to.
+count_kept() {
+	inodes=$(df --output=iused "${places[@]}" | awk '{ n += $1 } END { print n }')
+	sockets=$(awk '/^sockets:/ { n += $3 } /^TCP:/ { n -= $5 } END { print n }' \
+		/proc/net/sockstat)
+}
+
+kept_are_no_more_than() {
+	count_kept
+	((inodes <= $1 && sockets <= $2))
 }
 
 module_is_loaded() {
@@ -82,11 +96,14 @@ run_program() {
 }
 
 run_test() {
-	local status leftovers='' log passed failed skipped
+	local status leftovers='' log passed failed skipped inodes_before
+	local sockets_before
 
 	printf '# Subtest: %s\n' "$1"
 	verdict "begin $1"
 	dmesg --clear
+	count_kept
+	inodes_before=$inodes sockets_before=$sockets
 	run_program "$1"
 	status=$?
 	read -r passed failed skipped <"$folder/counts"
@@ -107,8 +124,11 @@ run_test() {
 	module_is_loaded || insmod "$ZCOPY_KO" || problem "the module cannot be loaded"
 	log=$(dmesg --level emerg,alert,crit,err,warn | grep -vE "$harmless")
 	[[ -z $log ]] || problem "the kernel's log has: $log"
-	find "$ZCOPY_TESTDIR_EXT4" "$ZCOPY_TESTDIR_XFS" "$ZCOPY_TESTDIR_TMPFS" \
-		-mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf {} +
+	find "${places[@]}" -mindepth 1 -maxdepth 1 ! -name lost+found \
+		-exec rm -rf {} +
+	eventually kept_are_no_more_than "$inodes_before" "$sockets_before" ||
+		problem "$inodes inodes and $sockets sockets are there," \
+			"$inodes_before and $sockets_before were before"
 
 	verdict "end $1 $passed $failed $skipped"
 	number=$((number + 1))
