@@ -338,6 +338,55 @@ TEST_F(order, slow_reader_beside_fast_ones)
 	pair_close(&slow);
 }
 
+#define LONG_ROUNDS	20
+
+/*
+ * Who has much to send gives way, even if there is room for all of it: what
+ * stands behind it in the same call, for another socket, is done before.
+ */
+TEST_F(order, gives_way)
+{
+	const struct part small = of_memory(0, 10);
+	const int room = 64 * MIB;
+	struct part parts[2 * LONG_ROUNDS];
+	struct zcopy_transfer transfers[2];
+	struct zcopy_completion done[2];
+	struct pair busy, other;
+	struct reader reader;
+	bool first = false;
+	uint64_t since;
+	size_t i;
+
+	EXPECT_STREQ("", file_intact(&self->file));	/* reads it in */
+	for (i = 0; i < 2 * LONG_ROUNDS; i++)
+		parts[i] = of_file(&self->file, 0, SIZE);
+	pair_open(&busy, variant->transport, 0);
+	ASSERT_EQ(0, setsockopt(busy.tx, SOL_SOCKET, SO_SNDBUFFORCE, &room,
+				sizeof(room)));
+	pair_open(&other, variant->transport, 0);
+	reader_start(&reader, busy.rx, ALL_OF(parts));
+	/* A worker may have ended it before the call goes on: but each time? */
+	for (i = 0; i < LONG_ROUNDS && !first; i++) {
+		transfers[0] = transfer_of(busy.tx, &parts[2 * i], 2, 0);
+		transfers[1] = transfer_of(other.tx, &small, 1, 1);
+		submit_all(self->device, ALL_OF(transfers));
+		ASSERT_EQ(2, reap(self->device, ALL_OF(done)));
+		first = done[0].user_data == 1;
+		EXPECT_EQ(first ? 10 : 2 * SIZE, done[0].bytes);
+		EXPECT_EQ(first ? 2 * SIZE : 10, done[1].bytes);
+		/* For the next one there is room, too. */
+		since = 0;
+		while (__atomic_load_n(&reader.cursor.got, __ATOMIC_RELAXED) <
+		       (i + 1) * 2 * SIZE)
+			ASSERT_TRUE(patience(&since));
+	}
+	EXPECT_TRUE(first);
+	shutdown(busy.tx, SHUT_WR);
+	EXPECT_STREQ("", reader_finish(&reader, i * 2 * SIZE));
+	pair_close(&busy);
+	pair_close(&other);
+}
+
 /* What can be sent at once is complete when the call returns. */
 TEST_F(order, inline_when_hot)
 {

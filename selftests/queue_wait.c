@@ -97,16 +97,27 @@ static void expect_done(struct __test_metadata *_metadata, struct call *call,
 	EXPECT_EQ(completed, call->submit.completed);
 }
 
+static int64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
 TEST_F(wait, timeout)
 {
 	static const int64_t timeouts[] = { 0, 1, 1000000, 30000000 };
 	struct call call;
+	int64_t begin;
 	size_t i;
 
 	submit_one(self->device, self->pair.tx, &self->stuck, 1);
 	for (i = 0; i < ARRAY_SIZE(timeouts); i++) {
 		call_prepare(&call, self->device, 1, timeouts[i]);
+		begin = now();
 		call_run(&call);
+		EXPECT_LE(timeouts[i], now() - begin);
 		expect_done(_metadata, &call, 0);
 	}
 	/* Fewer than it waits for are given when the time is up. */
@@ -280,6 +291,48 @@ TEST_F(wait, signal)
 	pthread_join(call.thread, NULL);
 	expect_done(_metadata, &call, 1);
 	EXPECT_EQ(3, call.done[0].user_data);
+}
+
+/* A call that a signal does not end goes on with what is left of its time. */
+TEST_F(wait, signal_that_restarts)
+{
+	struct sigaction action = { .sa_handler = ignore,
+				    .sa_flags = SA_RESTART };
+	const int64_t hour = 3600000000000;
+	int64_t begin, left, before = hour;
+	struct call call;
+	uint64_t since = 0;
+	int i;
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	submit_one(self->device, self->pair.tx, &self->stuck, 1);
+	call_prepare(&call, self->device, 1, hour);
+	begin = now();
+	call_start(_metadata, &call);
+	for (i = 0; i < 3; i++) {
+		pthread_kill(call.thread, SIGUSR1);
+		do {
+			left = __atomic_load_n(&call.submit.timeout,
+					       __ATOMIC_RELAXED);
+		} while (left == before && patience(&since));
+		EXPECT_GT(before, left);
+		EXPECT_LE(hour - (now() - begin), left);
+		before = left;
+		ASSERT_TRUE(await_sleep(call.tid));
+	}
+	submit_one(self->device, self->open.tx, &self->part, 2);
+	pthread_join(call.thread, NULL);
+	expect_done(_metadata, &call, 1);
+	EXPECT_EQ(2, call.done[0].user_data);
+	/* For ever stays for ever. */
+	call_prepare(&call, self->device, 1, -1);
+	call_start(_metadata, &call);
+	pthread_kill(call.thread, SIGUSR1);
+	ASSERT_TRUE(await_sleep(call.tid));
+	submit_one(self->device, self->open.tx, &self->part, 3);
+	pthread_join(call.thread, NULL);
+	expect_done(_metadata, &call, 1);
+	EXPECT_EQ(-1, call.submit.timeout);
 }
 
 TEST_HARNESS_MAIN

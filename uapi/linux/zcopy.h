@@ -238,7 +238,8 @@ struct zcopy_send {
  * @min_completions: in; wait until so many can be given or no transfer is under
  *                   way, 0 to @max_completions; it does not wait with @error
  * @timeout:         in; nanoseconds to wait at most; negative: for ever. What is
- *                   left of them comes back when a signal ends the call
+ *                   left of them comes back when a signal ends the call before
+ *                   a transfer was accepted or a completion given
  * @accepted:        out; transfers that were accepted, the first ones of
  *                   @transfers
  * @completed:       out; elements of @completions that were filled
@@ -310,8 +311,9 @@ struct zcopy_cancel {
  * These transfers count for the context's limits as others do. Their
  * completions come from the ring, not from read() or ZCOPY_IOC_SUBMIT, but for
  * the second one of %ZCOPY_NOTIFY.
- * ZCOPY_IOC_CANCEL ends them, and so does the exit of the ring. A ring with
- * IORING_SETUP_IOPOLL gets -EOPNOTSUPP.
+ * ZCOPY_IOC_CANCEL ends them, and so does the exit of the ring;
+ * IORING_OP_ASYNC_CANCEL does not find requests of devices (Linux 6.12). A ring
+ * with IORING_SETUP_IOPOLL gets -EOPNOTSUPP.
  */
 struct zcopy_uring {
 	__u64 transfer;
