@@ -42,7 +42,8 @@ void zcopy_context_put(struct zcopy_context *context)
 	WARN_ON_ONCE(atomic_long_read(&context->account.active));
 	WARN_ON_ONCE(atomic_long_read(&context->account.folios_held));
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&context->streams));
-	WARN_ON_ONCE(!list_empty(&context->done) || context->nr_queued);
+	WARN_ON_ONCE(!list_empty(&context->done) || context->nr_queued ||
+		     context->memory_queued);
 	if (context->memory.page)
 		put_page(context->memory.page);
 	mutex_destroy(&context->reader);

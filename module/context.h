@@ -24,6 +24,7 @@
  * @streams:     struct zcopy_stream by target
  * @done:        struct zcopy_record whose completions were not read
  * @nr_queued:   transfers of the queue that have not ended
+ * @memory_queued: bytes of their memory segments
  * @nr_unread:   elements of @done
  * @closing:     the last descriptor is gone
  * @abandoned:   times a process gave up its last descriptor
@@ -43,6 +44,7 @@ struct zcopy_context {
 	struct rb_root streams;
 	struct list_head done;
 	unsigned int nr_queued;
+	u64 memory_queued;
 	unsigned int nr_unread;
 	bool closing;
 	unsigned int abandoned;

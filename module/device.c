@@ -46,6 +46,7 @@ static int do_info(void __user *arg, size_t usize)
 		.max_segments = zcopy_max_segments(),
 		.max_memory = zcopy_max_memory(),
 		.batch_bytes = ZCOPY_BATCH_BYTES,
+		.max_queued_memory = zcopy_max_queued_memory(),
 		.max_transfers = zcopy_max_transfers(),
 		.max_completions = zcopy_max_completions(),
 	};

@@ -63,6 +63,11 @@ module_param_cb(max_completions, &limit_ops, &max_completions, 0644);
 MODULE_PARM_DESC(max_completions,
 		 "Queued transfers and unread completions of a context (1-2097152, default 32768)");
 
+static struct limit max_queued_memory = { SZ_64M, SZ_4K, SZ_1G };
+module_param_cb(max_queued_memory, &limit_ops, &max_queued_memory, 0644);
+MODULE_PARM_DESC(max_queued_memory,
+		 "Bytes of memory segments in a context's queue (4096-1073741824, default 67108864)");
+
 unsigned int zcopy_max_segments(void)
 {
 	return READ_ONCE(max_segments.value);
@@ -81,4 +86,9 @@ unsigned int zcopy_max_transfers(void)
 unsigned int zcopy_max_completions(void)
 {
 	return READ_ONCE(max_completions.value);
+}
+
+unsigned int zcopy_max_queued_memory(void)
+{
+	return READ_ONCE(max_queued_memory.value);
 }

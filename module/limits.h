@@ -7,5 +7,6 @@ unsigned int zcopy_max_segments(void);
 unsigned int zcopy_max_memory(void);
 unsigned int zcopy_max_transfers(void);
 unsigned int zcopy_max_completions(void);
+unsigned int zcopy_max_queued_memory(void);
 
 #endif /* ZCOPY_LIMITS_H */

@@ -17,14 +17,16 @@
 static bool has_room(struct zcopy_context *context)
 {
 	return context->nr_queued < zcopy_max_transfers() &&
-	       context->nr_queued + context->nr_unread < zcopy_max_completions();
+	       context->nr_queued + context->nr_unread < zcopy_max_completions() &&
+	       context->memory_queued < zcopy_max_queued_memory();
 }
 
 /* One completion less is to come: who waits for it must not, and has room. */
-static void expect_less(struct zcopy_context *context)
+static void expect_less(struct zcopy_context *context, u32 memory)
 {
 	spin_lock(&context->lock);
 	context->nr_queued--;
+	context->memory_queued -= memory;
 	spin_unlock(&context->lock);
 	if (wq_has_sleeper(&context->wait))
 		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
@@ -46,15 +48,29 @@ static struct zcopy_record *expect(struct zcopy_context *context)
 	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
 	if (record)
 		return record;
-	expect_less(context);
+	expect_less(context, 0);
 	return ERR_PTR(-ENOMEM);
 }
 
 /* It does not come after all. */
 static void forget(struct zcopy_context *context, struct zcopy_record *record)
 {
+	expect_less(context, record->memory);
 	kfree(record);
-	expect_less(context);
+}
+
+/*
+ * A transfer's memory counts until its last completion, which is this one. It
+ * was let in while there was room, and may go beyond the limit.
+ */
+static void charge(struct zcopy_xfer *xfer, struct zcopy_record *record)
+{
+	if (!xfer->memory)
+		return;
+	record->memory = xfer->memory;
+	spin_lock(&xfer->context->lock);
+	xfer->context->memory_queued += xfer->memory;
+	spin_unlock(&xfer->context->lock);
 }
 
 /* Prepare for the completion at the release. Return: 0, -EAGAIN or -ENOMEM. */
@@ -65,6 +81,7 @@ int zcopy_queue_expect_notice(struct zcopy_xfer *xfer)
 	if (IS_ERR(record))
 		return PTR_ERR(record);
 	xfer->notice = record;
+	charge(xfer, record);
 	return 0;
 }
 
@@ -106,6 +123,8 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 		err = zcopy_queue_expect_notice(xfer);
 		if (err)
 			goto destroy_xfer;
+	} else {
+		charge(xfer, record);
 	}
 	record->cmd = cmd;
 	/* A ring ends its own, and cannot be sent over a socket. */
@@ -136,6 +155,7 @@ static void deliver(struct zcopy_context *context, struct zcopy_record *record)
 	spin_lock(&context->lock);
 	closing = context->closing;
 	context->nr_queued--;
+	context->memory_queued -= record->memory;
 	if (has_cmd) {
 		issued = record->issued;
 		/*

@@ -20,6 +20,8 @@ struct zcopy_xfer;
  * @parked:     the transfer while it waits for its release, and this is to
  *              tell; under zcopy_context.lock
  * @cmd:        the io_uring request that waits for it, or NULL
+ * @memory:     bytes of the transfer's memory segments that count for the
+ *              context's limit until this is delivered
  * @answer:     io_uring only: user address of the completion
  * @ended:      io_uring only: @completion is set, under zcopy_context.lock
  * @issued:     io_uring only: the request went asynchronous: whoever sets
@@ -35,6 +37,7 @@ struct zcopy_record {
 	struct zcopy_xfer *parked;
 	struct io_uring_cmd *cmd;
 	u64 answer;
+	u32 memory;
 	bool ended;
 	bool issued;
 };

@@ -217,6 +217,7 @@ static struct zcopy_xfer *create(struct zcopy_context *context,
 {
 	unsigned int nr = transfer->nr_segments;
 	u64 max_memory = zcopy_max_memory();
+	u64 memory_left = max_memory;
 	struct zcopy_xfer *xfer;
 	unsigned int i;
 	int err;
@@ -236,7 +237,8 @@ static struct zcopy_xfer *create(struct zcopy_context *context,
 
 	err = get_target(xfer, transfer);
 	for (i = 0; !err && i < nr; i++)
-		err = take_segment(xfer, &segments[i], &max_memory);
+		err = take_segment(xfer, &segments[i], &memory_left);
+	xfer->memory = max_memory - memory_left;
 	if (!err)
 		err = check_overlap(xfer);
 	if (err) {

@@ -64,6 +64,7 @@ struct zcopy_brought {
  * @uses:      see release.c
  * @flags:     ZCOPY_* transfer flags
  * @readahead: pages
+ * @memory:    bytes of its memory segments
  * @result:    the completion, growing as the transfer goes
  * @counts:    what it counted so far
  * @queued:    not only the submitter's thread runs it
@@ -109,6 +110,7 @@ struct zcopy_xfer {
 	atomic_t uses;
 	u32 flags;
 	u32 readahead;
+	u32 memory;
 	struct zcopy_completion result;
 	union zcopy_counts counts;
 	bool queued;

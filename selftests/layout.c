@@ -45,7 +45,7 @@ FIELD(zcopy_info, features, 8);
 FIELD(zcopy_info, max_segments, 16);
 FIELD(zcopy_info, max_memory, 20);
 FIELD(zcopy_info, batch_bytes, 24);
-FIELD(zcopy_info, reserved, 28);
+FIELD(zcopy_info, max_queued_memory, 28);
 FIELD(zcopy_info, max_transfers, 32);
 FIELD(zcopy_info, max_completions, 36);
 

@@ -22,6 +22,7 @@ static const struct limit {
 	{ "max_memory", 65536, 4096, 1 << 20 },
 	{ "max_transfers", 16384, 1, 1 << 20 },
 	{ "max_completions", 32768, 1, 1 << 21 },
+	{ "max_queued_memory", 64 << 20, 4096, 1 << 30 },
 };
 
 /* 0 or -errno. */
@@ -251,6 +252,77 @@ TEST_F(limits, transfers_under_way)
 	pair_close(&other);
 }
 
+/*
+ * Copied memory counts from when it is accepted until the transfer has ended,
+ * in whatever way, and the transfer that reaches the limit is the last one.
+ */
+TEST_F(limits, memory_of_the_queue)
+{
+	const struct part stuck = of_file(&self->file, 0, 0);
+	const struct part head = of_memory(0, 4000);
+	struct part parts[] = { stuck, head, head, head };
+	struct part refused[] = { head, stuck };
+	struct zcopy_completion done[2];
+	struct zcopy_transfer transfer;
+	struct zcopy_submit submit;
+	struct reader reader;
+	int i;
+
+	ASSERT_EQ(0, set("max_queued_memory", 8001));
+	submit_one(self->device, self->pair.tx, &stuck, 0);
+	submit = offer(self, self->pair.tx, &head, 2, 1);
+	EXPECT_EQ(2, submit.accepted);
+	EXPECT_EQ(POLLOUT, events(self->device));
+	submit = offer(self, self->pair.tx, &head, 9, 3);
+	EXPECT_EQ(1, submit.accepted);
+	EXPECT_EQ(-EAGAIN, submit.error);
+	EXPECT_EQ(0, events(self->device));
+	submit = offer(self, self->pair.tx, &self->part, 1, 4);
+	EXPECT_EQ(0, submit.accepted);
+	EXPECT_EQ(-EAGAIN, submit.error);
+
+	/* The end of one makes room, and a refused one takes none. */
+	refused[1].segment.fd = 1 << 20;
+	EXPECT_EQ(1, cancel_user_data(self->device, 3));
+	EXPECT_EQ(POLLIN | POLLOUT, events(self->device));
+	EXPECT_STREQ("", completes(self->device, 3, 0, -ECANCELED,
+				   ZCOPY_C_CANCELLED));
+	for (i = 0; i < 9; i++) {
+		transfer = transfer_of(self->pair.tx, refused, 2, 4);
+		submit = submit_of(&transfer, 1);
+		EXPECT_EQ(0, submit_call(self->device, &submit));
+		EXPECT_EQ(-EBADF, submit.error);
+	}
+	transfer = transfer_of(self->pair.tx, &head, 1, 3);
+	transfer.flags = ZCOPY_NOTIFY;
+	submit_all(self->device, &transfer, 1);
+	submit = offer(self, self->pair.tx, &head, 1, 4);
+	EXPECT_EQ(-EAGAIN, submit.error);
+
+	reader_start(&reader, self->pair.rx, ALL_OF(parts));
+	EXPECT_STREQ("", completes(self->device, 0, SIZE, 0, 0));
+	for (i = 1; i < 3; i++)
+		EXPECT_STREQ("", completes(self->device, i, 4000, 0, 0));
+	ASSERT_EQ(2, reap(self->device, done, 2));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(3, done[i].user_data);
+		EXPECT_EQ(4000, done[i].bytes);
+		EXPECT_EQ(i ? ZCOPY_C_RELEASED : ZCOPY_C_MORE,
+			  done[i].flags & ~ZCOPY_C_COPIED);
+	}
+	shutdown(self->pair.tx, SHUT_WR);
+	EXPECT_STREQ("", reader_finish(&reader, parts_total(ALL_OF(parts))));
+
+	/* All of it is free again. */
+	pair_close(&self->pair);
+	pair_open(&self->pair, TCP4, 0);
+	ASSERT_EQ(0, set("max_queued_memory", 4096));
+	for (i = 0; i < 3; i++) {
+		submit_one(self->device, self->pair.tx, &head, i);
+		EXPECT_STREQ("", completes(self->device, i, 4000, 0, 0));
+	}
+}
+
 /* A limit that sinks below what there is drops nothing. */
 TEST_F(limits, lowered_below)
 {
@@ -319,6 +391,7 @@ TEST_F(limits, told_by_info)
 	EXPECT_EQ(get("max_memory"), info.max_memory);
 	EXPECT_EQ(get("max_transfers"), info.max_transfers);
 	EXPECT_EQ(get("max_completions"), info.max_completions);
+	EXPECT_EQ(get("max_queued_memory"), info.max_queued_memory);
 	ASSERT_EQ(0, set("max_transfers", 123));
 	ASSERT_EQ(0, set("max_completions", 456));
 	device_info(self->device, &info);

@@ -351,7 +351,8 @@ struct zcopy_uring {
  * @max_segments:   segments a transfer
  * @max_memory:     bytes of all memory segments of a transfer together
  * @batch_bytes:    most bytes of page references held for one transfer at once
- * @reserved:       0
+ * @max_queued_memory: bytes of memory segments of a context's queued transfers
+ *                  that have not ended, from which on no other is accepted
  * @max_transfers:  transfers of a context that have not ended
  * @max_completions: transfers of a context that have not ended and completions
  *                  not read, together
@@ -363,7 +364,7 @@ struct zcopy_info {
 	__u32 max_segments;
 	__u32 max_memory;
 	__u32 batch_bytes;
-	__u32 reserved;
+	__u32 max_queued_memory;
 	__u32 max_transfers;
 	__u32 max_completions;
 };

@@ -101,8 +101,9 @@ static void print_human(const struct zcopy_info *info,
 		   info->transfer_flags);
 	printf("%-12s a transfer: %u segments, %u bytes of memory, %u bytes held at once\n",
 	       "limits", info->max_segments, info->max_memory, info->batch_bytes);
-	printf("%-12s a context: %u transfers, %u completions\n\n", "",
-	       info->max_transfers, info->max_completions);
+	printf("%-12s a context: %u transfers, %u completions, %u bytes of memory\n\n",
+	       "", info->max_transfers, info->max_completions,
+	       info->max_queued_memory);
 	for (i = 0; i < ARRAY_SIZE(counters); i++)
 		printf("%20llu  %s\n", counter_value(stats, &counters[i]),
 		       counters[i].meaning);
@@ -117,8 +118,9 @@ static void print_raw(const struct zcopy_info *info,
 	       info->version, info->transfer_flags, info->features);
 	printf("max_segments=%u\nmax_memory=%u\nbatch_bytes=%u\n",
 	       info->max_segments, info->max_memory, info->batch_bytes);
-	printf("max_transfers=%u\nmax_completions=%u\n",
-	       info->max_transfers, info->max_completions);
+	printf("max_transfers=%u\nmax_completions=%u\nmax_queued_memory=%u\n",
+	       info->max_transfers, info->max_completions,
+	       info->max_queued_memory);
 	for (i = 0; i < ARRAY_SIZE(counters); i++)
 		printf("%s=%llu\n", counters[i].name,
 		       counter_value(stats, &counters[i]));
