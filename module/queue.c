@@ -210,8 +210,8 @@ void zcopy_queue_complete(struct zcopy_xfer *xfer)
  * zcopy_queue_released - the network let go of a transfer
  * @xfer: over; is destroyed
  *
- * Files, leases and pages are given back first: whoever sees the completion
- * finds them gone.
+ * Files, leases and pages are given back first. A file that nobody else has open
+ * is closed a moment later if this is a worker, as fput() does it.
  */
 void zcopy_queue_released(struct zcopy_xfer *xfer)
 {
