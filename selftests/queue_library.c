@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* libzcopy's face of the queue. */
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <zcopy/queue.h>
 
 #include "kselftest_harness.h"
@@ -339,6 +341,154 @@ TEST_F(library, threads)
 	}
 	for (i = 0; i < THREADS * EACH; i++)
 		ASSERT_EQ(1, seen[i]);
+}
+
+/* Everything at once, on one context and one socket. */
+struct crowd {
+	struct zcopy *zcopy;
+	const struct file *file;
+	struct pair pair;
+	unsigned int next;	/* atomic: the next user_data */
+	unsigned int seen[THREADS * EACH];	/* atomic */
+	uint64_t bytes;		/* atomic: what completions say */
+	unsigned int bad;	/* atomic */
+	bool stop;		/* atomic */
+};
+
+static void crowd_note(struct crowd *crowd, const struct zcopy_completion *done)
+{
+	if ((done->error && done->error != -ECANCELED) ||
+	    done->user_data >= THREADS * EACH) {
+		__atomic_add_fetch(&crowd->bad, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	__atomic_add_fetch(&crowd->seen[done->user_data], 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&crowd->bytes, done->bytes, __ATOMIC_RELAXED);
+}
+
+static void *crowd_submit(void *argument)
+{
+	struct crowd *crowd = argument;
+	struct zcopy_transfer transfer;
+	struct zcopy_segment segment;
+	unsigned int i;
+
+	for (i = 0; i < EACH; i++) {
+		unsigned int id = __atomic_fetch_add(&crowd->next, 1,
+						     __ATOMIC_RELAXED);
+
+		zcopy_prep_file(&transfer, &segment, crowd->pair.tx,
+				crowd->file->fd, id, 1 + id * 50, id);
+		if (zcopy_submit(crowd->zcopy, &transfer, 1, NULL) != 1)
+			__atomic_add_fetch(&crowd->bad, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void *crowd_collect(void *argument)
+{
+	struct crowd *crowd = argument;
+	struct zcopy_completion done[8];
+	int i, n, round = 0;
+
+	while (!__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED)) {
+		if (round++ % 2)
+			n = zcopy_peek_completions(crowd->zcopy, done, 8);
+		else
+			n = zcopy_wait_completions(crowd->zcopy, done, 8, 2,
+						   1000000);
+		for (i = 0; i < n; i++)
+			crowd_note(crowd, &done[i]);
+	}
+	return NULL;
+}
+
+static void *crowd_cancel(void *argument)
+{
+	struct crowd *crowd = argument;
+	unsigned int round = 0;
+	int n;
+
+	while (!__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED)) {
+		unsigned int last = __atomic_load_n(&crowd->next,
+						    __ATOMIC_RELAXED);
+
+		if (round++ % 50 == 49)
+			n = zcopy_cancel_all(crowd->zcopy);
+		else if (round % 50 == 24)
+			n = zcopy_cancel_socket(crowd->zcopy, crowd->pair.tx);
+		else
+			n = zcopy_cancel(crowd->zcopy, last - 1);
+		if (n < 0)
+			__atomic_add_fetch(&crowd->bad, 1, __ATOMIC_RELAXED);
+		sched_yield();
+	}
+	return NULL;
+}
+
+TEST_F(library, every_call_at_once)
+{
+	const struct part sink = { .want = { UNCHECKED, 0, 1ULL << 40 } };
+	static struct crowd crowd;
+	struct zcopy_completion done;
+	pthread_t submitters[THREADS], others[4];
+	struct reader reader;
+	size_t i;
+
+	crowd.zcopy = self->zcopy;
+	crowd.file = &self->file;
+	crowd.pair = self->pair;
+	reader_start(&reader, self->pair.rx, &sink, 1);
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, pthread_create(&others[i], NULL,
+					    i % 2 ? crowd_cancel : crowd_collect,
+					    &crowd));
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(0, pthread_create(&submitters[i], NULL, crowd_submit,
+					    &crowd));
+	for (i = 0; i < THREADS; i++)
+		pthread_join(submitters[i], NULL);
+	__atomic_store_n(&crowd.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 4; i++)
+		pthread_join(others[i], NULL);
+	while (zcopy_wait_completion(self->zcopy, &done) == 1)
+		crowd_note(&crowd, &done);
+	EXPECT_EQ(0, crowd.bad);
+	for (i = 0; i < THREADS * EACH; i++)
+		ASSERT_EQ(1, crowd.seen[i]);
+	shutdown(self->pair.tx, SHUT_WR);
+	EXPECT_STREQ("", reader_finish(&reader, crowd.bytes));
+}
+
+TEST_F(library, child)
+{
+	const struct part parts[] = { of_file(&self->file, 0, 100),
+				      of_file(&self->file, 50, 200) };
+	struct zcopy_completion done;
+	struct zcopy_transfer transfer;
+	struct zcopy_segment segment;
+	pid_t child;
+	int status;
+
+	zcopy_prep_file(&transfer, &segment, self->pair.tx, self->file.fd, 0,
+			100, 1);
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		status = zcopy_submit(self->zcopy, &transfer, 1, NULL);
+		zcopy_close(self->zcopy);
+		_exit(status != 1);
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	zcopy_prep_file(&transfer, &segment, self->pair.tx, self->file.fd, 50,
+			200, 2);
+	EXPECT_EQ(1, zcopy_submit(self->zcopy, &transfer, 1, NULL));
+	ASSERT_EQ(1, zcopy_wait_completion(self->zcopy, &done));
+	expect_completion(_metadata, &done, 1, 100, 0);
+	ASSERT_EQ(1, zcopy_wait_completion(self->zcopy, &done));
+	expect_completion(_metadata, &done, 2, 200, 0);
+	take(_metadata, self, parts, 2);
 }
 
 TEST_HARNESS_MAIN
