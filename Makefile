@@ -149,8 +149,8 @@ style-module:
 		KCFLAGS=-Werror CF='-D__CHECK_ENDIAN__ -Wsparse-error'
 
 # It leaves a list of names where it runs.
-checkpatch = mkdir -p build && cd build && GIT_DIR=$(CURDIR)/.git \
-	perl $(scripts)/checkpatch.pl --no-tree --strict --quiet --terse --show-types \
+checkpatch = mkdir -p build && cd build && export GIT_DIR=$(CURDIR)/.git && \
+	$(side_by_side) perl $(scripts)/checkpatch.pl --no-tree --strict --quiet --terse --show-types \
 	--no-summary
 
 # A trace event is a macro laid out as a table; only compat.h may ask for the
@@ -165,12 +165,14 @@ style-checkpatch-module:
 style-checkpatch-userlib:
 	@$(checkpatch) --ignore NEW_TYPEDEFS,MACRO_ARG_UNUSED --file $(addprefix ../,$(shell find userlib -name '*.[ch]'))
 
+# They are the most: a few at a time on each processor.
+style-checkpatch-selftests: side_by_side = printf '%s\n' $(addprefix ../,$(shell \
+	find selftests -name '*.[ch]')) | xargs -n 8 -P $(shell nproc)
 # Programs have none of the kernel's types, BIT() and attribute macros, C11's
 # keywords have capitals, and the harness's macros are no values or types.
 style-checkpatch-selftests:
 	@$(checkpatch) --ignore PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO \
-		--ignore CAMELCASE,COMPLEX_MACRO,SPACING,BIT_MACRO \
-		--file $(addprefix ../,$(shell find selftests -name '*.[ch]'))
+		--ignore CAMELCASE,COMPLEX_MACRO,SPACING,BIT_MACRO --file
 
 style-documentation:
 	@perl $(scripts)/kernel-doc -none -Werror uapi/linux/zcopy.h $(wildcard module/*.[ch])
