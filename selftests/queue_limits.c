@@ -382,6 +382,33 @@ TEST_F(limits, segments_and_memory)
 	pair_close(&pair);
 }
 
+/* As many segments as the greatest limit allows, queued before it is lower. */
+TEST_F(limits, most_segments)
+{
+	static struct part parts[4096];
+	struct zcopy_completion done;
+	struct zcopy_transfer transfer;
+	struct cursor cursor = { .parts = parts, .nr = ARRAY_SIZE(parts) };
+	uint64_t total;
+	struct pair pair;
+	size_t i;
+
+	pair_open(&pair, TCP4, 64 * 1024);
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		parts[i] = of_file(&self->file, i % 100, 2000);
+	total = parts_total(parts, ARRAY_SIZE(parts));
+	transfer = transfer_of(pair.tx, parts, ARRAY_SIZE(parts), 1);
+	ASSERT_EQ(0, set("max_segments", ARRAY_SIZE(parts)));
+	submit_all(self->device, &transfer, 1);
+	ASSERT_EQ(0, set("max_segments", 4));
+	EXPECT_TRUE(cursor_take(&cursor, pair.rx, total));
+	EXPECT_STREQ("", cursor_verdict(&cursor, total));
+	reap(self->device, &done, 1);
+	EXPECT_EQ(total, done.bytes);
+	EXPECT_EQ(0, done.error);
+	pair_close(&pair);
+}
+
 TEST_F(limits, told_by_info)
 {
 	struct zcopy_info info;
