@@ -58,7 +58,7 @@ Variables:
                     modules; default: in the VM the newest 6.12 of this suite
   KDIR=<folder>     kernel headers to build and install the module with
   DEBUG=yes         vm: in the kernel of check-debug
-  FULL=1            check-debug: the slow tests too (an hour)
+  FULL=1            check-debug: the slow tests too (two hours)
   TESTS='...'       check, check-debug: these tests only (see "make tests-list")
   BENCH='...'       bench: options and names, like '-r 3 small'
   PREFIX, LIBDIR, INCLUDEDIR, BINDIR, MANDIR, DESTDIR
