@@ -52,14 +52,9 @@ static void pass_on(struct zcopy_stream *stream, bool cold, unsigned long delay)
 /* Get a stream going that waits, or is about to. Any context. */
 static void kick(struct zcopy_stream *stream)
 {
-	/* Pairs with the xchg in wait_for_space(): one sees what the other did. */
-	smp_mb();
-	if (atomic_cmpxchg(&stream->state, ZCOPY_STREAM_WAIT,
-			   ZCOPY_STREAM_RUN) == ZCOPY_STREAM_WAIT)
+	if (zcopy_state_move(&stream->state, ZCOPY_EVENT_WAKE) ==
+	    ZCOPY_STATE_WAIT)
 		pass_on(stream, stream->cold, 0);
-	else
-		atomic_cmpxchg(&stream->state, ZCOPY_STREAM_ARM,
-			       ZCOPY_STREAM_WOKEN);
 }
 
 /* The target's wake-up: often softirq, always under its wait queue's lock. */
@@ -103,21 +98,20 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	__poll_t events;
 
 	stream->cold = xfer->cold;
-	/* From here on a wake-up is not lost; full barrier for @cancelled. */
-	atomic_xchg(&stream->state, ZCOPY_STREAM_ARM);
+	/* From here on a wake-up is not lost. */
+	zcopy_state_move(&stream->state, ZCOPY_EVENT_ARM);
 
 	init_poll_funcptr(&space.table, stream->head ? NULL : space_add);
 	space.table._key = EPOLLOUT | EPOLLERR | EPOLLHUP;
 	events = vfs_poll(stream->target, &space.table);
 
-	if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) &&
-	    !READ_ONCE(xfer->cancelled) &&
-	    atomic_cmpxchg(&stream->state, ZCOPY_STREAM_ARM,
-			   ZCOPY_STREAM_WAIT) == ZCOPY_STREAM_ARM)
-		return false;
-
-	atomic_set(&stream->state, ZCOPY_STREAM_RUN);
-	return true;
+	if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) ||
+	    READ_ONCE(xfer->cancelled)) {
+		zcopy_state_move(&stream->state, ZCOPY_EVENT_GO_ON);
+		return true;
+	}
+	return zcopy_state_move(&stream->state, ZCOPY_EVENT_WAIT) !=
+	       ZCOPY_STATE_ARM;
 }
 
 /* So many transfers are begun together; one more than share a gather list. */
@@ -327,7 +321,7 @@ static struct zcopy_stream *create(struct zcopy_context *context,
 	stream->context = context;
 	stream->target = target;
 	INIT_LIST_HEAD(&stream->queue);
-	atomic_set(&stream->state, ZCOPY_STREAM_RUN);
+	atomic_set(&stream->state, ZCOPY_STATE_RUN);
 	INIT_DELAYED_WORK(&stream->work, stream_work);
 	init_waitqueue_func_entry(&stream->space, space_wake);
 	return stream;

@@ -9,23 +9,10 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "state.h"
+
 struct zcopy_context;
 struct zcopy_xfer;
-
-/* What a stream does; zcopy_stream.state. */
-enum zcopy_stream_state {
-	/*
-	 * Somebody runs it, or its work is queued. He alone may change the
-	 * state, take the head off the queue and free the stream.
-	 */
-	ZCOPY_STREAM_RUN,
-	/* He is about to wait for room; the target's wake-up ... */
-	ZCOPY_STREAM_ARM,
-	/* ... came meanwhile, so he goes on. */
-	ZCOPY_STREAM_WOKEN,
-	/* Nobody runs it: who changes this to RUN must queue its work. */
-	ZCOPY_STREAM_WAIT,
-};
 
 /**
  * struct zcopy_stream - the ordered queue of a context's transfers to a target
@@ -34,7 +21,7 @@ enum zcopy_stream_state {
  * @target:  key; kept alive by the transfers in @queue. While that is empty
  *           nothing else of the stream refers to the target
  * @queue:   zcopy_xfer.link, under zcopy_context.lock; the head is the runner's
- * @state:   enum zcopy_stream_state
+ * @state:   enum zcopy_state, changed by zcopy_state_move() alone
  * @corked:  the transfer that was done last left its end in the target for the
  *           next one's bytes to push; the runner's
  * @cold:    its head met the disk, so that a worker which may wait for the
