@@ -17,6 +17,7 @@
 #include "limits.h"
 #include "queue.h"
 #include "release.h"
+#include "request.h"
 #include "sink.h"
 #include "stream.h"
 #include "transfer.h"
@@ -114,7 +115,7 @@ static int run_now(struct zcopy_context *context,
 	struct zcopy_xfer *xfer;
 	int err = 0;
 
-	xfer = zcopy_xfer_create(context, transfer, false);
+	xfer = zcopy_request_build(context, transfer, false);
 	if (IS_ERR(xfer))
 		return PTR_ERR(xfer);
 

@@ -10,6 +10,7 @@
 #include "limits.h"
 #include "queue.h"
 #include "release.h"
+#include "request.h"
 #include "sink.h"
 #include "stream.h"
 #include "transfer.h"
@@ -100,7 +101,7 @@ void zcopy_queue_forget_notice(struct zcopy_xfer *xfer)
  * @ready:    see zcopy_stream_enqueue()
  *
  * Return: its record, which is the caller's to look at only if there is a @cmd;
- * or an ERR_PTR: -EAGAIN, a limit is reached; else of zcopy_xfer_create().
+ * or an ERR_PTR: -EAGAIN, a limit is reached; else of zcopy_request_build().
  */
 struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 				     const struct zcopy_transfer *transfer,
@@ -114,7 +115,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 	record = expect(context);
 	if (IS_ERR(record))
 		return record;
-	xfer = zcopy_xfer_create(context, transfer, true);
+	xfer = zcopy_request_build(context, transfer, true);
 	if (IS_ERR(xfer)) {
 		err = PTR_ERR(xfer);
 		goto forget_record;

@@ -342,7 +342,7 @@ static bool is_out(struct zcopy_xfer *xfer, unsigned int may, long patience)
 
 /**
  * zcopy_xfer_run - move a transfer along as far as it goes
- * @xfer:  of zcopy_xfer_create(), run by nobody else; those behind it are moved
+ * @xfer:  of zcopy_request_build(), run by nobody else; those behind it are moved
  *         along too as far as they fit, and their own run finds them so
  * @may:   ZCOPY_MAY_* bits: what to sleep for
  * @slice: bytes that may be sent before others have their turn; what was sent

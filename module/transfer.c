@@ -1,294 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * From what a program wrote to what the kernel runs: a transfer is copied in
- * once and checked whole, in the order <linux/zcopy.h> states, before anything
- * of it has an effect.
- */
+/* A transfer as everybody holds it: its memory and its references. */
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
-#include <net/sock.h>
 
 #include "context.h"
 #include "lease.h"
-#include "limits.h"
-#include "sink.h"
 #include "source.h"
-#include "trace.h"
 #include "transfer.h"
 
-static int check_transfer(const struct zcopy_transfer *transfer)
-{
-	if (transfer->flags & ~ZCOPY_FLAGS_SERVED)
-		return -EINVAL;
-	if ((transfer->flags & ZCOPY_SYNC) && (transfer->flags & ZCOPY_NOTIFY))
-		return -EINVAL;
-	if (transfer->reserved || transfer->offset > LLONG_MAX)
-		return -EINVAL;
-	if (transfer->readahead > ZCOPY_MAX_READAHEAD)
-		return -EINVAL;
-	if (!transfer->nr_segments)
-		return -EINVAL;
-	if (transfer->nr_segments > zcopy_max_segments())
-		return -EMSGSIZE;
-	return 0;
-}
-
-/*
- * Ranges the vector needs at most. All parts of a memory segment but its last
- * have a page's worth of bytes or more, see copy_memory().
- */
-static unsigned int count_ranges(const struct zcopy_segment *segments,
-				 unsigned int nr, u64 max_memory)
-{
-	u64 memory = 0;
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		if (segments[i].fd == ZCOPY_MEMORY)
-			memory += min(segments[i].len, max_memory);
-	/* More than the limit is refused before it is copied. */
-	return nr + min(memory, max_memory) / PAGE_SIZE;
-}
-
-static struct zcopy_range *new_range(struct zcopy_xfer *xfer)
-{
-	xfer->nr++;
-	return &xfer->ranges[xfer->nr - 1];
-}
-
-/* Copy @len bytes at @addr to pages of the context, a range a page allocation. */
-static int copy_memory(struct zcopy_xfer *xfer, u64 addr, size_t len)
-{
-	struct zcopy_context *context = xfer->context;
-	struct page_frag *memory = &context->memory;
-	int err;
-
-	err = mutex_lock_killable(&context->memory_lock);
-	if (err)
-		return err;
-
-	while (len) {
-		struct zcopy_range *range;
-		size_t part;
-		void *to;
-
-		err = -ENOMEM;
-		if (!skb_page_frag_refill(min(len, PAGE_SIZE), memory,
-					  GFP_KERNEL_ACCOUNT))
-			break;
-		part = min_t(size_t, len, memory->size - memory->offset);
-		to = page_address(memory->page) + memory->offset;
-
-		err = -EFAULT;
-		if (copy_from_user(to, u64_to_user_ptr(addr), part))
-			break;
-
-		range = new_range(xfer);
-		get_page(memory->page);
-		range->page = memory->page;
-		range->pos = memory->offset;
-		range->len = part;
-		memory->offset += part;
-		addr += part;
-		len -= part;
-		err = 0;
-	}
-	mutex_unlock(&context->memory_lock);
-	return err;
-}
-
-static int take_memory(struct zcopy_xfer *xfer,
-		       const struct zcopy_segment *segment, u64 *memory_left)
-{
-	if (segment->len > *memory_left)
-		return -EMSGSIZE;
-	*memory_left -= segment->len;
-	return copy_memory(xfer, segment->addr, segment->len);
-}
-
-static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segment)
-{
-	loff_t pos = segment->addr;
-	struct zcopy_range *range;
-	struct file *file;
-	int err;
-
-	file = fget(segment->fd);
-	if (!file)
-		return -EBADF;
-
-	/* The range owns the reference from here on. */
-	range = new_range(xfer);
-	range->file = file;
-	range->pos = pos;
-	range->len = segment->len ?: ZCOPY_TO_EOF;
-
-	if (!(file->f_mode & FMODE_READ))
-		return -EBADF;
-	err = zcopy_source_check(file, xfer->queued, &range->cached);
-	if (err)
-		return err;
-	err = rw_verify_area(READ, file, &pos,
-			     min3(range->len, (u64)(LLONG_MAX - pos),
-				  (u64)MAX_RW_COUNT));
-	if (!err && (xfer->flags & ZCOPY_LEASE))
-		err = zcopy_lease_take(xfer, file);
-	return err;
-}
-
-/* @memory_left: what the vector's memory segments may still have, in bytes. */
-static int take_segment(struct zcopy_xfer *xfer,
-			const struct zcopy_segment *segment, u64 *memory_left)
-{
-	if (segment->flags)
-		return -EINVAL;
-	if (segment->fd == ZCOPY_MEMORY)
-		return take_memory(xfer, segment, memory_left);
-	if (segment->addr > LLONG_MAX)
-		return -EINVAL;
-	if (segment->len > LLONG_MAX - segment->addr)
-		return -EOVERFLOW;
-	return take_file(xfer, segment);
-}
-
-static int get_target(struct zcopy_xfer *xfer,
-		      const struct zcopy_transfer *transfer)
-{
-	int err;
-
-	xfer->target = fget(transfer->target);
-	if (!xfer->target)
-		return -EBADF;
-	xfer->offset = transfer->offset;
-	xfer->size_limit = rlimit(RLIMIT_FSIZE);
-	err = zcopy_sink_check(xfer->target, xfer->offset);
-	if (err)
-		return err;
-	return rw_verify_area(WRITE, xfer->target, &xfer->offset, 0);
-}
-
-/*
- * What a transfer reads of the file that it writes to must lie apart from what
- * it may write.
- */
-static int check_overlap(const struct zcopy_xfer *xfer)
-{
-	const struct inode *inode = file_inode(xfer->target);
-	u64 end = xfer->offset;
-	bool to_eof = false;
-	unsigned int i;
-
-	if (!S_ISREG(inode->i_mode))
-		return 0;
-	for (i = 0; i < xfer->nr; i++) {
-		u64 len = xfer->ranges[i].len;
-
-		if (len == ZCOPY_TO_EOF) {
-			to_eof = true;
-			continue;
-		}
-		if (len > LLONG_MAX - end)
-			return -EOVERFLOW;
-		end += len;
-	}
-	if (to_eof)
-		end = LLONG_MAX;
-	for (i = 0; i < xfer->nr; i++) {
-		const struct zcopy_range *range = &xfer->ranges[i];
-
-		if (range->file && file_inode(range->file) == inode &&
-		    range->pos < end &&
-		    (range->len == ZCOPY_TO_EOF ||
-		     range->pos + range->len > xfer->offset))
-			return -EINVAL;
-	}
-	return 0;
-}
-
-/* A transfer's ranges, from @nr segments in kernel memory. */
-static struct zcopy_xfer *create(struct zcopy_context *context,
-				 const struct zcopy_transfer *transfer,
-				 const struct zcopy_segment *segments,
-				 bool queued)
-{
-	unsigned int nr = transfer->nr_segments;
-	u64 max_memory = zcopy_max_memory();
-	u64 memory_left = max_memory;
-	struct zcopy_xfer *xfer;
-	unsigned int i;
-	int err;
-
-	xfer = kvzalloc(struct_size(xfer, ranges,
-				    count_ranges(segments, nr, max_memory)),
-			GFP_KERNEL_ACCOUNT);
-	if (!xfer)
-		return ERR_PTR(-ENOMEM);
-	xfer->context = context;
-	xfer->queued = queued;
-	atomic_set(&xfer->uses, 1);
-	xfer->flags = transfer->flags;
-	xfer->readahead = transfer->readahead;
-	xfer->result.user_data = transfer->user_data;
-	zcopy_account_begin(&context->account);
-
-	err = get_target(xfer, transfer);
-	for (i = 0; !err && i < nr; i++)
-		err = take_segment(xfer, &segments[i], &memory_left);
-	xfer->memory = max_memory - memory_left;
-	if (!err)
-		err = check_overlap(xfer);
-	if (err) {
-		zcopy_xfer_destroy(xfer);
-		return ERR_PTR(err);
-	}
-	xfer->ra_range = xfer->nr;
-	xfer->unshared = xfer->nr;
-	trace_zcopy_begin(xfer);
-	return xfer;
-}
-
-/* Vectors of so many segments are copied to the stack. */
-#define SHORT_VECTOR	4
-
 /**
- * zcopy_xfer_create - copy in and check a transfer
- * @context:  whose it is; must outlive the transfer
- * @transfer: already in kernel memory
- * @queued:   not only the submitter's thread will run it
+ * zcopy_xfer_create - a transfer without a target and without ranges
+ * @context: whose it is; must outlive the transfer
+ * @nr:      ranges that it may get
  *
- * Context: the submitter's; resolves its descriptors and reads its memory.
- * Return: the transfer, to be passed to zcopy_xfer_destroy(), or an ERR_PTR
- * with an errno of ZCOPY_IOC_SEND's list.
+ * Return: the transfer, in use by the caller; or NULL, there is no memory.
  */
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
-				     const struct zcopy_transfer *transfer,
-				     bool queued)
+				     unsigned int nr)
 {
-	const void __user *from = u64_to_user_ptr(transfer->segments);
-	struct zcopy_segment few[SHORT_VECTOR], *many;
 	struct zcopy_xfer *xfer;
-	int err;
 
-	err = check_transfer(transfer);
-	if (err)
-		return ERR_PTR(err);
-
-	if (transfer->nr_segments <= SHORT_VECTOR) {
-		if (copy_from_user(few, from,
-				   transfer->nr_segments * sizeof(*few)))
-			return ERR_PTR(-EFAULT);
-		return create(context, transfer, few, queued);
-	}
-
-	many = vmemdup_array_user(from, transfer->nr_segments, sizeof(*many));
-	if (IS_ERR(many))
-		return ERR_CAST(many);
-	xfer = create(context, transfer, many, queued);
-	kvfree(many);
+	xfer = kvzalloc(struct_size(xfer, ranges, nr), GFP_KERNEL_ACCOUNT);
+	if (!xfer)
+		return NULL;
+	xfer->context = context;
+	atomic_set(&xfer->uses, 1);
+	zcopy_account_begin(&context->account);
 	return xfer;
 }
 

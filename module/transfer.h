@@ -140,8 +140,7 @@ struct zcopy_xfer {
 
 /* transfer.c */
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
-				     const struct zcopy_transfer *transfer,
-				     bool queued);
+				     unsigned int nr);
 void zcopy_xfer_leave_target(struct zcopy_xfer *xfer);
 void zcopy_xfer_destroy(struct zcopy_xfer *xfer);
 void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef ZCOPY_REQUEST_H
+#define ZCOPY_REQUEST_H
+
+#include <linux/types.h>
+
+struct zcopy_context;
+struct zcopy_transfer;
+struct zcopy_xfer;
+
+struct zcopy_xfer *zcopy_request_build(struct zcopy_context *context,
+				       const struct zcopy_transfer *transfer,
+				       bool queued);
+
+#endif /* ZCOPY_REQUEST_H */
