@@ -8,7 +8,6 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/sched/xacct.h>
 #include <linux/uaccess.h>
 #include <linux/zcopy.h>
 
@@ -16,11 +15,11 @@
 #include "device.h"
 #include "limits.h"
 #include "queue.h"
-#include "release.h"
-#include "request.h"
+#include "send.h"
 #include "sink.h"
 #include "stream.h"
 #include "transfer.h"
+#include "uring.h"
 #include "version.h"
 
 /* Copy out an answer to a caller that knows @usize bytes of it. */
@@ -78,72 +77,6 @@ static int do_stats(struct zcopy_context *context, void __user *arg,
 	return put_answer(arg, usize, &stats, sizeof(stats));
 }
 
-static bool is_interrupted(const struct zcopy_completion *completion)
-{
-	return completion->error == -ERESTARTSYS || completion->error == -EINTR;
-}
-
-/* A transfer is over: its completion, of the release if that is wanted. */
-static struct zcopy_completion wait_as_asked(struct zcopy_xfer *xfer)
-{
-	struct zcopy_completion completion;
-	int err = 0;
-
-	zcopy_xfer_leave_target(xfer);
-	if (xfer->flags & ZCOPY_SYNC)
-		err = zcopy_release_wait(xfer);
-	if (!xfer->result.error)
-		xfer->result.error = err;
-
-	completion = zcopy_release_result(xfer, (xfer->flags & ZCOPY_SYNC) && !err);
-	if (is_interrupted(&completion) && !completion.bytes)
-		zcopy_queue_forget_notice(xfer);
-	else if (is_interrupted(&completion))
-		xfer->result.error = -EINTR;
-	if (xfer->notice)
-		completion.flags |= ZCOPY_C_MORE;
-	zcopy_release_put(xfer, false);
-	return completion;
-}
-
-/* One transfer, here and now. */
-static int run_now(struct zcopy_context *context,
-		   const struct zcopy_transfer *transfer,
-		   struct zcopy_completion *completion)
-{
-	size_t slice = SIZE_MAX;
-	struct zcopy_xfer *xfer;
-	int err = 0;
-
-	xfer = zcopy_request_build(context, transfer, false);
-	if (IS_ERR(xfer))
-		return PTR_ERR(xfer);
-
-	if (xfer->flags & ZCOPY_NOTIFY) {
-		err = zcopy_queue_expect_notice(xfer);
-		if (err) {
-			zcopy_xfer_destroy(xfer);
-			return err;
-		}
-	}
-	zcopy_xfer_run(xfer, ZCOPY_MAY_START | ZCOPY_MAY_READ | ZCOPY_MAY_WAIT |
-		       ZCOPY_MAY_WRITE, &slice);
-	*completion = wait_as_asked(xfer);
-
-	add_rchar(current, completion->bytes);
-	add_wchar(current, completion->bytes);
-	inc_syscr(current);
-	inc_syscw(current);
-
-	/* Interrupted before the first byte: as if it had not been called. */
-	if (is_interrupted(completion)) {
-		if (!completion->bytes)
-			err = completion->error;
-		completion->error = -EINTR;
-	}
-	return err;
-}
-
 static int do_send(struct zcopy_context *context,
 		   struct zcopy_send __user *arg, size_t usize)
 {
@@ -158,7 +91,7 @@ static int do_send(struct zcopy_context *context,
 			 sizeof(send.completion)))
 		return -EFAULT;
 
-	err = run_now(context, &send.transfer, &send.completion);
+	err = zcopy_send_now(context, &send.transfer, &send.completion);
 	if (err)
 		return err;
 	if (copy_to_user(&arg->completion, &send.completion,

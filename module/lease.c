@@ -11,8 +11,6 @@
 
 #include "context.h"
 #include "lease.h"
-#include "queue.h"
-#include "release.h"
 #include "transfer.h"
 
 /*
@@ -28,6 +26,7 @@
  * @file:     its own, as a lease belongs to an open file and the program may
  *            have one on its own
  * @context:  whose it is; a reference
+ * @ops:      the transfer's
  * @xfer:     the transfer, NULL once the lease is dropped; under
  *            zcopy_context.lock
  * @broken:   somebody waits for it; set under the inode's lock of leases
@@ -38,10 +37,27 @@ struct zcopy_lease {
 	refcount_t refs;
 	struct file *file;
 	struct zcopy_context *context;
+	const struct zcopy_xfer_ops *ops;
 	struct zcopy_xfer *xfer;
 	bool broken;
 	struct delayed_work deadline;
 };
+
+/* Of their own: a deadline stands behind nothing that somebody else has to do. */
+static struct workqueue_struct *deadline_wq;
+
+int zcopy_lease_init(void)
+{
+	deadline_wq = alloc_workqueue("zcopy_lease",
+				      WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+	return deadline_wq ? 0 : -ENOMEM;
+}
+
+/* No context is left; the last work may still be on its way out. */
+void zcopy_lease_exit(void)
+{
+	destroy_workqueue(deadline_wq);
+}
 
 static void lease_put(struct zcopy_lease *lease)
 {
@@ -56,7 +72,7 @@ static void deadline_work(struct work_struct *work)
 	struct zcopy_lease *lease;
 
 	lease = container_of(to_delayed_work(work), struct zcopy_lease, deadline);
-	zcopy_queue_expire(lease->context, &lease->xfer);
+	lease->ops->expire(lease->context, &lease->xfer);
 	lease_put(lease);
 }
 
@@ -70,7 +86,7 @@ static bool lease_break(struct file_lease *file_lease)
 	if (end && time_after(end, now + MARGIN))
 		delay = end - now - MARGIN;
 	refcount_inc(&lease->refs);
-	if (!queue_delayed_work(zcopy_release_wq, &lease->deadline, delay))
+	if (!queue_delayed_work(deadline_wq, &lease->deadline, delay))
 		WARN_ON_ONCE(!refcount_dec_and_test(&lease->refs));
 	/* It goes when the pages are released, or when its time is over. */
 	return false;
@@ -131,6 +147,7 @@ int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file)
 	}
 	refcount_set(&lease->refs, 1);
 	lease->context = xfer->context;
+	lease->ops = xfer->ops;
 	lease->xfer = xfer;
 	INIT_DELAYED_WORK(&lease->deadline, deadline_work);
 

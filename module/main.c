@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "context.h"
 #include "device.h"
+#include "lease.h"
 #include "release.h"
 #include "stream.h"
 #include "version.h"
@@ -18,21 +19,26 @@ static int __init zcopy_init(void)
 	err = zcopy_batch_init();
 	if (err)
 		return err;
-	err = zcopy_stream_init();
+	err = zcopy_lease_init();
 	if (err)
 		goto exit_batch;
 	err = zcopy_release_init();
 	if (err)
-		goto exit_stream;
-	err = zcopy_device_init();
+		goto exit_lease;
+	err = zcopy_stream_init();
 	if (err)
 		goto exit_release;
+	err = zcopy_device_init();
+	if (err)
+		goto exit_stream;
 	return 0;
 
-exit_release:
-	zcopy_release_exit();
 exit_stream:
 	zcopy_stream_exit();
+exit_release:
+	zcopy_release_exit();
+exit_lease:
+	zcopy_lease_exit();
 exit_batch:
 	zcopy_batch_exit();
 	return err;
@@ -42,8 +48,9 @@ static void __exit zcopy_exit(void)
 {
 	zcopy_device_exit();
 	zcopy_context_exit();
-	zcopy_release_exit();
 	zcopy_stream_exit();
+	zcopy_release_exit();
+	zcopy_lease_exit();
 	zcopy_batch_exit();
 }
 

@@ -12,6 +12,7 @@
 #include "release.h"
 #include "request.h"
 #include "sink.h"
+#include "source.h"
 #include "stream.h"
 #include "transfer.h"
 
@@ -97,15 +98,15 @@ void zcopy_queue_forget_notice(struct zcopy_xfer *xfer)
  * zcopy_queue_add - accept a transfer
  * @context:  whose it is
  * @transfer: already in kernel memory
- * @cmd:      the io_uring request that waits for it, or NULL
+ * @complete: see struct zcopy_record
  * @ready:    see zcopy_stream_enqueue()
  *
- * Return: its record, which is the caller's to look at only if there is a @cmd;
- * or an ERR_PTR: -EAGAIN, a limit is reached; else of zcopy_request_build().
+ * Return: its record, which is the caller's to look at only with @complete; or an
+ * ERR_PTR: -EAGAIN, a limit is reached; else of zcopy_request_build().
  */
 struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 				     const struct zcopy_transfer *transfer,
-				     struct io_uring_cmd *cmd,
+				     void (*complete)(struct zcopy_record *record),
 				     struct list_head *ready)
 {
 	struct zcopy_record *record;
@@ -115,7 +116,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 	record = expect(context);
 	if (IS_ERR(record))
 		return record;
-	xfer = zcopy_request_build(context, transfer, true);
+	xfer = zcopy_request_build(context, transfer, &zcopy_queue_ops, true);
 	if (IS_ERR(xfer)) {
 		err = PTR_ERR(xfer);
 		goto forget_record;
@@ -123,25 +124,27 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 	if (xfer->flags & ZCOPY_NOTIFY) {
 		err = zcopy_queue_expect_notice(xfer);
 		if (err)
-			goto destroy_xfer;
+			goto refuse_xfer;
 	} else {
 		charge(xfer, record);
 	}
-	record->cmd = cmd;
+	record->complete = complete;
+	record->xfer = xfer;
+	xfer->record = record;
 	/* A ring ends its own, and cannot be sent over a socket. */
-	if (!cmd && zcopy_sink_holds_files(xfer->target))
+	if (!complete && zcopy_sink_holds_files(xfer->target))
 		xfer->owner = current->files;
 	zcopy_xfer_remember_submitter(xfer);
 
-	err = zcopy_stream_enqueue(context, xfer, record, ready);
+	err = zcopy_stream_enqueue(xfer, ready);
 	if (err)
 		goto forget_notice;
 	return record;
 
 forget_notice:
 	zcopy_queue_forget_notice(xfer);
-destroy_xfer:
-	zcopy_xfer_destroy(xfer);
+refuse_xfer:
+	zcopy_request_refuse(xfer);
 forget_record:
 	forget(context, record);
 	return ERR_PTR(err);
@@ -150,18 +153,18 @@ forget_record:
 /* Give a completion, which is in its record, to the program. */
 static void deliver(struct zcopy_context *context, struct zcopy_record *record)
 {
-	const bool has_cmd = record->cmd;
+	const bool waited_for = record->complete;
 	bool issued = false, closing;
 
 	spin_lock(&context->lock);
 	closing = context->closing;
 	context->nr_queued--;
 	context->memory_queued -= record->memory;
-	if (has_cmd) {
+	if (waited_for) {
 		issued = record->issued;
 		/*
-		 * Unless it was issued, it is the submitter's from here on, who
-		 * looks without the lock: zcopy_uring_cmd().
+		 * Unless it was issued, it is the door's from here on, which
+		 * looks without the lock.
 		 */
 		smp_store_release(&record->ended, true);
 	} else if (!closing) {
@@ -171,19 +174,18 @@ static void deliver(struct zcopy_context *context, struct zcopy_record *record)
 	spin_unlock(&context->lock);
 
 	if (issued)
-		zcopy_uring_complete(record);
-	else if (!has_cmd && closing)
+		record->complete(record);
+	else if (!waited_for && closing)
 		kfree(record);
 	if (wq_has_sleeper(&context->wait))
 		wake_up_interruptible_poll(&context->wait, EPOLLIN | EPOLLOUT);
 }
 
-/**
- * zcopy_queue_complete - a transfer is over: tell the program, if it is time
- * @xfer: its result is final, and it is off its stream's queue; it is destroyed
- *        when the network lets go of it
+/*
+ * A transfer is over: tell the program, if it is time. What became of it at the
+ * release is told then.
  */
-void zcopy_queue_complete(struct zcopy_xfer *xfer)
+static void over(struct zcopy_xfer *xfer)
 {
 	struct zcopy_context *context = xfer->context;
 	struct zcopy_record *record = xfer->record;
@@ -193,7 +195,7 @@ void zcopy_queue_complete(struct zcopy_xfer *xfer)
 		/* Its request did not wait for this. */
 	} else if (xfer->flags & ZCOPY_SYNC) {
 		spin_lock(&context->lock);
-		record->parked = xfer;
+		record->parked = true;
 		spin_unlock(&context->lock);
 	} else if (zcopy_release_wanted(xfer)) {
 		record->completion = zcopy_release_result(xfer, false);
@@ -201,20 +203,19 @@ void zcopy_queue_complete(struct zcopy_xfer *xfer)
 			record->completion.flags |= ZCOPY_C_MORE;
 		spin_lock(&context->lock);
 		xfer->record = NULL;
+		record->xfer = NULL;
 		spin_unlock(&context->lock);
 		deliver(context, record);
 	}
 	zcopy_release_put(xfer, false);
 }
 
-/**
- * zcopy_queue_released - the network let go of a transfer
- * @xfer: over; is destroyed
- *
- * Files, leases and pages are given back first. A file that nobody else has open
- * is closed a moment later if this is a worker, as fput() does it.
+/*
+ * The network let go of a transfer. Files, leases and pages are given back
+ * first. A file that nobody else has open is closed a moment later if this is a
+ * worker, as fput() does it.
  */
-void zcopy_queue_released(struct zcopy_xfer *xfer)
+static void released(struct zcopy_xfer *xfer)
 {
 	struct zcopy_context *context = xfer->context;
 	struct zcopy_record *record = xfer->notice;
@@ -224,11 +225,13 @@ void zcopy_queue_released(struct zcopy_xfer *xfer)
 	if (!record) {
 		spin_lock(&context->lock);
 		record = xfer->record;
-		xfer->record = NULL;
-		if (record)
-			record->parked = NULL;
+		if (record) {
+			record->xfer = NULL;
+			record->parked = false;
+		}
 		spin_unlock(&context->lock);
 	}
+	zcopy_source_forget(xfer);
 	zcopy_xfer_destroy(xfer);
 	if (record) {
 		record->completion = result;
@@ -331,17 +334,6 @@ __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 	return events;
 }
 
-/* End what zcopy_stream_cancel() took off the queues. */
-void zcopy_queue_end_cancelled(struct list_head *cancelled)
-{
-	struct zcopy_xfer *xfer, *tmp;
-
-	list_for_each_entry_safe(xfer, tmp, cancelled, link) {
-		zcopy_xfer_cancel(xfer);
-		zcopy_queue_complete(xfer);
-	}
-}
-
 /**
  * zcopy_queue_cancel - end transfers early
  * @context: whose they are
@@ -369,12 +361,12 @@ unsigned int zcopy_queue_cancel(struct zcopy_context *context,
 		list_for_each_entry_safe_reverse(xfer, tmp, &stream->queue, link) {
 			if (match && !match(xfer, arg))
 				continue;
-			zcopy_stream_cancel(context, xfer, &cancelled);
+			zcopy_stream_cancel(xfer, &cancelled);
 			nr++;
 		}
 	}
 	spin_unlock(&context->lock);
-	zcopy_queue_end_cancelled(&cancelled);
+	zcopy_stream_end_cancelled(&cancelled);
 	return nr;
 }
 
@@ -420,36 +412,35 @@ static struct zcopy_completion cut_short(const struct zcopy_xfer *xfer)
 void zcopy_queue_cancel_record(struct zcopy_context *context,
 			       struct zcopy_record *record)
 {
-	struct zcopy_xfer *untold = NULL;
+	struct zcopy_xfer *xfer, *untold = NULL;
 	LIST_HEAD(cancelled);
 
 	spin_lock(&context->lock);
-	if (record->xfer) {
-		zcopy_stream_cancel(context, record->xfer, &cancelled);
+	xfer = record->xfer;
+	if (xfer && xfer->stream) {
+		zcopy_stream_cancel(xfer, &cancelled);
 		/* Still there: somebody has begun it. */
-		untold = record->xfer;
-		record->xfer = NULL;
-		if (untold)
+		if (xfer->stream) {
+			untold = xfer;
 			record->completion = cut_short(untold);
+		}
 	} else if (record->parked) {
-		untold = record->parked;
-		record->parked = NULL;
+		untold = xfer;
+		record->parked = false;
 		record->completion = zcopy_release_result(untold, false);
 	}
-	if (untold)
+	if (untold) {
 		untold->record = NULL;
+		record->xfer = NULL;
+	}
 	spin_unlock(&context->lock);
-	zcopy_queue_end_cancelled(&cancelled);
+	zcopy_stream_end_cancelled(&cancelled);
 	if (untold)
 		deliver(context, record);
 }
 
-/**
- * zcopy_queue_expire - the time of a broken lease is over: end its transfer
- * @context: whose it is
- * @place:   where the transfer is, or NULL; under zcopy_context.lock
- */
-void zcopy_queue_expire(struct zcopy_context *context, struct zcopy_xfer **place)
+/* The time of a broken lease is over: end its transfer. */
+static void expire(struct zcopy_context *context, struct zcopy_xfer **place)
 {
 	struct zcopy_xfer *xfer;
 	LIST_HEAD(cancelled);
@@ -458,13 +449,19 @@ void zcopy_queue_expire(struct zcopy_context *context, struct zcopy_xfer **place
 	xfer = *place;
 	if (xfer) {
 		WRITE_ONCE(xfer->expired, true);
-		/* If it is in a queue; its own thread looks for itself. */
-		if (xfer->record && xfer->record->xfer == xfer)
-			zcopy_stream_cancel(context, xfer, &cancelled);
+		/* Outside of a queue its own thread looks for itself. */
+		if (xfer->stream)
+			zcopy_stream_cancel(xfer, &cancelled);
 	}
 	spin_unlock(&context->lock);
-	zcopy_queue_end_cancelled(&cancelled);
+	zcopy_stream_end_cancelled(&cancelled);
 }
+
+const struct zcopy_xfer_ops zcopy_queue_ops = {
+	.over = over,
+	.released = released,
+	.expire = expire,
+};
 
 /* The last descriptor is gone: end all transfers, forget all completions. */
 void zcopy_queue_close(struct zcopy_context *context)

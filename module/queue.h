@@ -10,16 +10,19 @@
 struct io_uring_cmd;
 struct zcopy_context;
 struct zcopy_xfer;
+struct zcopy_xfer_ops;
 
 /**
  * struct zcopy_record - where the completion of a queued transfer goes
  * @link:       in zcopy_context.done, under zcopy_context.lock
  * @completion: set when the transfer ended
- * @xfer:       the transfer while it is in its stream's queue, under
+ * @xfer:       the transfer that this is to tell of, NULL once it has; under
  *              zcopy_context.lock
- * @parked:     the transfer while it waits for its release, and this is to
- *              tell; under zcopy_context.lock
- * @cmd:        the io_uring request that waits for it, or NULL
+ * @parked:     @xfer is over and waits for its release; under
+ *              zcopy_context.lock
+ * @complete:   the door's, for who waits for this one alone: called when
+ *              @completion is set and @issued, in any process context; or NULL
+ * @cmd:        io_uring only: the request that waits for it; set before @issued
  * @memory:     bytes of the transfer's memory segments that count for the
  *              context's limit until this is delivered
  * @answer:     io_uring only: user address of the completion
@@ -34,24 +37,24 @@ struct zcopy_record {
 	struct list_head link;
 	struct zcopy_completion completion;
 	struct zcopy_xfer *xfer;
-	struct zcopy_xfer *parked;
+	void (*complete)(struct zcopy_record *record);
 	struct io_uring_cmd *cmd;
 	u64 answer;
 	u32 memory;
+	bool parked;
 	bool ended;
 	bool issued;
 };
 
-/* queue.c */
+/* Of transfers of the queue, and of those that have a notice to come. */
+extern const struct zcopy_xfer_ops zcopy_queue_ops;
+
 struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 				     const struct zcopy_transfer *transfer,
-				     struct io_uring_cmd *cmd,
+				     void (*complete)(struct zcopy_record *record),
 				     struct list_head *ready);
 int zcopy_queue_expect_notice(struct zcopy_xfer *xfer);
 void zcopy_queue_forget_notice(struct zcopy_xfer *xfer);
-void zcopy_queue_complete(struct zcopy_xfer *xfer);
-void zcopy_queue_released(struct zcopy_xfer *xfer);
-void zcopy_queue_expire(struct zcopy_context *context, struct zcopy_xfer **place);
 int zcopy_queue_wait(struct zcopy_context *context, unsigned int min,
 		     ktime_t timeout);
 ssize_t zcopy_queue_deliver(struct zcopy_context *context,
@@ -64,13 +67,8 @@ unsigned int zcopy_queue_cancel(struct zcopy_context *context,
 					      const void *arg),
 				const void *arg);
 void zcopy_queue_abandon(struct zcopy_context *context, const void *owner);
-void zcopy_queue_end_cancelled(struct list_head *cancelled);
 void zcopy_queue_cancel_record(struct zcopy_context *context,
 			       struct zcopy_record *record);
 void zcopy_queue_close(struct zcopy_context *context);
-
-/* uring.c */
-int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
-void zcopy_uring_complete(struct zcopy_record *record);
 
 #endif /* ZCOPY_QUEUE_H */

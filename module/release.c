@@ -7,7 +7,6 @@
 #include <linux/wait_bit.h>
 
 #include "lease.h"
-#include "queue.h"
 #include "release.h"
 #include "transfer.h"
 
@@ -50,7 +49,7 @@ void zcopy_release_put(struct zcopy_xfer *xfer, bool copied)
 	left = atomic_dec_return(&xfer->uses);
 	WARN_ON_ONCE(left < 0);
 	if (!left)
-		zcopy_queue_released(xfer);
+		xfer->ops->released(xfer);
 	else if (left == 1)
 		wake_up_var(&xfer->uses);
 }

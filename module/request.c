@@ -207,11 +207,25 @@ static int check_overlap(const struct zcopy_xfer *xfer)
 	return 0;
 }
 
+/**
+ * zcopy_request_refuse - undo what was built
+ * @xfer: in no queue, and never run; is destroyed
+ *
+ * Context: process; may sleep.
+ */
+void zcopy_request_refuse(struct zcopy_xfer *xfer)
+{
+	bool lapsed = false;
+
+	zcopy_lease_drop(xfer, &lapsed);
+	zcopy_xfer_destroy(xfer);
+}
+
 /* A transfer, from the segments of @transfer in kernel memory. */
 static struct zcopy_xfer *build(struct zcopy_context *context,
 				const struct zcopy_transfer *transfer,
 				const struct zcopy_segment *segments,
-				bool queued)
+				const struct zcopy_xfer_ops *ops, bool queued)
 {
 	unsigned int nr = transfer->nr_segments;
 	u64 max_memory = zcopy_max_memory();
@@ -220,7 +234,7 @@ static struct zcopy_xfer *build(struct zcopy_context *context,
 	unsigned int i;
 	int err;
 
-	xfer = zcopy_xfer_create(context,
+	xfer = zcopy_xfer_create(context, ops,
 				 count_ranges(segments, nr, max_memory));
 	if (!xfer)
 		return ERR_PTR(-ENOMEM);
@@ -236,7 +250,7 @@ static struct zcopy_xfer *build(struct zcopy_context *context,
 	if (!err)
 		err = check_overlap(xfer);
 	if (err) {
-		zcopy_xfer_destroy(xfer);
+		zcopy_request_refuse(xfer);
 		return ERR_PTR(err);
 	}
 	xfer->ra_range = xfer->nr;
@@ -252,14 +266,16 @@ static struct zcopy_xfer *build(struct zcopy_context *context,
  * zcopy_request_build - make a transfer of a program's request
  * @context:  whose it is; must outlive the transfer
  * @transfer: the request, already in kernel memory
+ * @ops:      whom the transfer tells what happens to it
  * @queued:   not only the submitter's thread will run it
  *
  * Context: the submitter's; resolves its descriptors and reads its memory.
- * Return: the transfer, to be passed to zcopy_xfer_destroy(), or an ERR_PTR
- * with an errno of ZCOPY_IOC_SEND's list.
+ * Return: the transfer, in use by the caller; or an ERR_PTR with an errno of
+ * ZCOPY_IOC_SEND's list.
  */
 struct zcopy_xfer *zcopy_request_build(struct zcopy_context *context,
 				       const struct zcopy_transfer *transfer,
+				       const struct zcopy_xfer_ops *ops,
 				       bool queued)
 {
 	const void __user *from = u64_to_user_ptr(transfer->segments);
@@ -275,13 +291,13 @@ struct zcopy_xfer *zcopy_request_build(struct zcopy_context *context,
 		if (copy_from_user(few, from,
 				   transfer->nr_segments * sizeof(*few)))
 			return ERR_PTR(-EFAULT);
-		return build(context, transfer, few, queued);
+		return build(context, transfer, few, ops, queued);
 	}
 
 	many = vmemdup_array_user(from, transfer->nr_segments, sizeof(*many));
 	if (IS_ERR(many))
 		return ERR_CAST(many);
-	xfer = build(context, transfer, many, queued);
+	xfer = build(context, transfer, many, ops, queued);
 	kvfree(many);
 	return xfer;
 }

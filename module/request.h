@@ -7,9 +7,12 @@
 struct zcopy_context;
 struct zcopy_transfer;
 struct zcopy_xfer;
+struct zcopy_xfer_ops;
 
 struct zcopy_xfer *zcopy_request_build(struct zcopy_context *context,
 				       const struct zcopy_transfer *transfer,
+				       const struct zcopy_xfer_ops *ops,
 				       bool queued);
+void zcopy_request_refuse(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_REQUEST_H */

@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "context.h"
 #include "release.h"
+#include "run.h"
 #include "sink.h"
 #include "source.h"
 #include "trace.h"

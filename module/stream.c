@@ -11,7 +11,7 @@
 #include <linux/slab.h>
 
 #include "context.h"
-#include "queue.h"
+#include "run.h"
 #include "sink.h"
 #include "stream.h"
 #include "transfer.h"
@@ -114,6 +114,25 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	       ZCOPY_STATE_ARM;
 }
 
+/* Off its queue, and nobody's. Under zcopy_context.lock. */
+static void take_off(struct zcopy_xfer *xfer)
+{
+	lockdep_assert_held(&xfer->context->lock);
+	list_del_init(&xfer->link);
+	xfer->stream = NULL;
+}
+
+/* End what zcopy_stream_cancel() took off the queues. */
+void zcopy_stream_end_cancelled(struct list_head *cancelled)
+{
+	struct zcopy_xfer *xfer, *tmp;
+
+	list_for_each_entry_safe(xfer, tmp, cancelled, link) {
+		zcopy_xfer_cancel(xfer);
+		xfer->ops->over(xfer);
+	}
+}
+
 /* So many transfers are begun together; one more than share a gather list. */
 #define TRAIN	(ZCOPY_BATCH_PARTS + 1)
 
@@ -154,13 +173,12 @@ static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 		xfer->behind = NULL;
 		behind->begun = false;
 		if (behind->cancelled) {
-			list_move_tail(&behind->link, &cancelled);
-			if (behind->record)
-				behind->record->xfer = NULL;
+			take_off(behind);
+			list_add_tail(&behind->link, &cancelled);
 		}
 	}
 	spin_unlock(&stream->context->lock);
-	zcopy_queue_end_cancelled(&cancelled);
+	zcopy_stream_end_cancelled(&cancelled);
 }
 
 /* Run the head until it is done or waits; @disk: this worker waits for disks. */
@@ -205,9 +223,7 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	stream->corked = xfer->corked;
 
 	spin_lock(&context->lock);
-	list_del(&xfer->link);
-	if (xfer->record)
-		xfer->record->xfer = NULL;
+	take_off(xfer);
 	last = list_empty(&stream->queue);
 	spin_unlock(&context->lock);
 
@@ -224,7 +240,7 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	 * The stream is still the target's, so that a completion is never
 	 * overtaken by that of a transfer which comes now.
 	 */
-	zcopy_queue_complete(xfer);
+	xfer->ops->over(xfer);
 
 	spin_lock(&context->lock);
 	last = list_empty(&stream->queue);
@@ -329,18 +345,15 @@ static struct zcopy_stream *create(struct zcopy_context *context,
 
 /**
  * zcopy_stream_enqueue - put a transfer behind the others of its target
- * @context: the transfer's
- * @xfer:    passes to the stream on success
- * @record:  where its completion goes; likewise
- * @ready:   a new stream is put on this list; the caller is its runner and
- *           must call zcopy_stream_run_ready()
+ * @xfer:  passes to the stream on success
+ * @ready: a new stream is put on this list; the caller is its runner and
+ *         must call zcopy_stream_run_ready()
  *
  * Return: 0 or -ENOMEM.
  */
-int zcopy_stream_enqueue(struct zcopy_context *context,
-			 struct zcopy_xfer *xfer, struct zcopy_record *record,
-			 struct list_head *ready)
+int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 {
+	struct zcopy_context *context = xfer->context;
 	struct zcopy_stream *stream, *fresh = NULL;
 	struct rb_node *parent, **link;
 
@@ -363,9 +376,7 @@ int zcopy_stream_enqueue(struct zcopy_context *context,
 		list_add_tail(&stream->ready, ready);
 	}
 	list_add_tail(&xfer->link, &stream->queue);
-	/* Not before: who cancels it by either takes it off the queue. */
-	xfer->record = record;
-	record->xfer = xfer;
+	xfer->stream = stream;
 	spin_unlock(&context->lock);
 	kfree(fresh);
 	return 0;
@@ -382,25 +393,21 @@ void zcopy_stream_run_ready(struct list_head *ready)
 
 /**
  * zcopy_stream_cancel - end a transfer of a stream early
- * @context:   the transfer's
  * @xfer:      the transfer, in its stream's queue
  * @cancelled: it is moved here if nobody has begun it; the caller must then
- *             end it by zcopy_queue_end_cancelled()
+ *             end it by zcopy_stream_end_cancelled()
  *
  * Context: zcopy_context.lock is held.
  */
-void zcopy_stream_cancel(struct zcopy_context *context, struct zcopy_xfer *xfer,
-			 struct list_head *cancelled)
+void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled)
 {
-	struct rb_node *parent, **link;
-	struct zcopy_stream *stream;
+	struct zcopy_stream *stream = xfer->stream;
 
-	stream = find(context, xfer->target, &parent, &link);
 	if (xfer->begun || list_is_first(&xfer->link, &stream->queue)) {
 		WRITE_ONCE(xfer->cancelled, true);
 		kick(stream);
 	} else {
-		list_move_tail(&xfer->link, cancelled);
-		xfer->record->xfer = NULL;
+		take_off(xfer);
+		list_add_tail(&xfer->link, cancelled);
 	}
 }

@@ -48,11 +48,9 @@ struct zcopy_stream {
 int zcopy_stream_init(void);
 void zcopy_stream_exit(void);
 
-int zcopy_stream_enqueue(struct zcopy_context *context,
-			 struct zcopy_xfer *xfer, struct zcopy_record *record,
-			 struct list_head *ready);
+int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready);
 void zcopy_stream_run_ready(struct list_head *ready);
-void zcopy_stream_cancel(struct zcopy_context *context, struct zcopy_xfer *xfer,
-			 struct list_head *cancelled);
+void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled);
+void zcopy_stream_end_cancelled(struct list_head *cancelled);
 
 #endif /* ZCOPY_STREAM_H */

@@ -7,18 +7,18 @@
 #include <linux/slab.h>
 
 #include "context.h"
-#include "lease.h"
-#include "source.h"
 #include "transfer.h"
 
 /**
  * zcopy_xfer_create - a transfer without a target and without ranges
  * @context: whose it is; must outlive the transfer
+ * @ops:     whom to tell what happens to it
  * @nr:      ranges that it may get
  *
  * Return: the transfer, in use by the caller; or NULL, there is no memory.
  */
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
+				     const struct zcopy_xfer_ops *ops,
 				     unsigned int nr)
 {
 	struct zcopy_xfer *xfer;
@@ -26,6 +26,7 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 	xfer = kvzalloc(struct_size(xfer, ranges, nr), GFP_KERNEL_ACCOUNT);
 	if (!xfer)
 		return NULL;
+	xfer->ops = ops;
 	xfer->context = context;
 	atomic_set(&xfer->uses, 1);
 	zcopy_account_begin(&context->account);
@@ -43,15 +44,11 @@ void zcopy_xfer_leave_target(struct zcopy_xfer *xfer)
 /* Enters what the transfer counted and drops every reference. May sleep. */
 void zcopy_xfer_destroy(struct zcopy_xfer *xfer)
 {
-	bool lapsed = false;
 	unsigned int i;
 
 	might_sleep();
 	zcopy_xfer_leave_target(xfer);
-	/* Of one that was refused. */
-	zcopy_lease_drop(xfer, &lapsed);
-	if (xfer->flags & ZCOPY_NOCACHE)
-		zcopy_source_forget(xfer);
+	WARN_ON_ONCE(xfer->stream || xfer->leases || xfer->stretch);
 	for (i = 0; i < xfer->nr; i++) {
 		struct zcopy_range *range = &xfer->ranges[i];
 

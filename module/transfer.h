@@ -13,7 +13,9 @@ struct mem_cgroup;
 struct zcopy_context;
 struct zcopy_lease;
 struct zcopy_record;
+struct zcopy_stream;
 struct zcopy_stretch;
+struct zcopy_xfer;
 
 /* The transfer flags this module serves. */
 #define ZCOPY_FLAGS_SERVED	(ZCOPY_NODISKIO | ZCOPY_NOCACHE | ZCOPY_SYNC | \
@@ -54,7 +56,25 @@ struct zcopy_brought {
 };
 
 /**
+ * struct zcopy_xfer_ops - what is called when something happens to a transfer
+ * @over:     its result is final, and it is off its stream's queue. Drops the
+ *            use of who ran it
+ * @released: the last use of it is gone. Destroys it
+ * @expire:   the time of a broken lease is over: end the transfer at *@place,
+ *            if that is not NULL, which zcopy_context.lock guards
+ *
+ * They are its owner's, who stands above all that a transfer passes through.
+ * Context: process, without a lock; may sleep.
+ */
+struct zcopy_xfer_ops {
+	void (*over)(struct zcopy_xfer *xfer);
+	void (*released)(struct zcopy_xfer *xfer);
+	void (*expire)(struct zcopy_context *context, struct zcopy_xfer **place);
+};
+
+/**
  * struct zcopy_xfer - a transfer in the kernel
+ * @ops:       whom to tell
  * @context:   its books; outlives the transfer
  * @target:    where it goes; the transfer owns a reference until it is over,
  *             and NULL then
@@ -83,7 +103,8 @@ struct zcopy_brought {
  * @behind:    the transfer that follows at once on the target, begun too, or
  *             NULL: its bytes may share this one's gather list, and they push
  *             what is held back
- * @link:      place in its stream's queue, under zcopy_context.lock
+ * @stream:    whose queue it is in, or NULL; under zcopy_context.lock
+ * @link:      place in that queue, under zcopy_context.lock
  * @record:    where the completion goes, or the first one of two; queued
  *             transfers only, and NULL from then on, or from when its request
  *             waits no longer; under zcopy_context.lock
@@ -102,6 +123,7 @@ struct zcopy_brought {
  * nothing in here needs a lock.
  */
 struct zcopy_xfer {
+	const struct zcopy_xfer_ops *ops;
 	struct zcopy_context *context;
 	struct file *target;
 	loff_t offset;
@@ -126,6 +148,7 @@ struct zcopy_xfer {
 	unsigned int next;
 	unsigned int nr;
 	struct zcopy_xfer *behind;
+	struct zcopy_stream *stream;
 	struct list_head link;
 	struct zcopy_record *record;
 	struct zcopy_record *notice;
@@ -138,32 +161,11 @@ struct zcopy_xfer {
 	struct zcopy_range ranges[] __counted_by(nr);
 };
 
-/* transfer.c */
 struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
+				     const struct zcopy_xfer_ops *ops,
 				     unsigned int nr);
 void zcopy_xfer_leave_target(struct zcopy_xfer *xfer);
 void zcopy_xfer_destroy(struct zcopy_xfer *xfer);
 void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer);
-
-/* run.c */
-
-/* What a run of a transfer may do. */
-#define ZCOPY_MAY_START		BIT(0)	/* start to read from the disk */
-#define ZCOPY_MAY_READ		BIT(1)	/* sleep for the disk */
-#define ZCOPY_MAY_WAIT		BIT(2)	/* sleep for room in the target */
-#define ZCOPY_MAY_WRITE		BIT(3)	/* sleep for the target's disk */
-
-/* Why zcopy_xfer_run() came back. */
-enum zcopy_run {
-	ZCOPY_RUN_DONE,		/* the result is final */
-	ZCOPY_RUN_DISK,		/* a disk must be waited for, and that was not allowed */
-	ZCOPY_RUN_SPACE,	/* the target is full, and waiting was not allowed */
-	ZCOPY_RUN_SLICE,	/* others have their turn now */
-};
-
-enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
-			      size_t *slice);
-bool zcopy_xfer_read(struct zcopy_xfer *xfer);
-void zcopy_xfer_cancel(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_TRANSFER_H */

@@ -10,6 +10,7 @@
 #include "context.h"
 #include "queue.h"
 #include "stream.h"
+#include "uring.h"
 
 /* What a request that went asynchronous keeps in its own space. */
 struct uring_pdu {
@@ -45,7 +46,7 @@ static void finish_in_task(struct io_uring_cmd *cmd, unsigned int issue_flags)
 }
 
 /* A transfer whose request went asynchronous ended. Any process context. */
-void zcopy_uring_complete(struct zcopy_record *record)
+static void complete_cmd(struct zcopy_record *record)
 {
 	io_uring_cmd_complete_in_task(record->cmd, finish_in_task);
 }
@@ -88,7 +89,7 @@ int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	err = read_sqe(cmd, &transfer, &answer);
 	if (err)
 		return err;
-	record = zcopy_queue_add(context, &transfer, cmd, &ready);
+	record = zcopy_queue_add(context, &transfer, complete_cmd, &ready);
 	if (IS_ERR(record)) {
 		err = PTR_ERR(record);
 		if (err != -EAGAIN)
@@ -97,6 +98,7 @@ int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		io_uring_cmd_done(cmd, err, 0, issue_flags);
 		return -EIOCBQUEUED;
 	}
+	record->cmd = cmd;
 	record->answer = answer;
 	*pdu_record(cmd) = record;
 	zcopy_stream_run_ready(&ready);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef ZCOPY_RUN_H
+#define ZCOPY_RUN_H
+
+#include <linux/bits.h>
+#include <linux/types.h>
+
+struct zcopy_xfer;
+
+/* What a run of a transfer may do. */
+#define ZCOPY_MAY_START		BIT(0)	/* start to read from the disk */
+#define ZCOPY_MAY_READ		BIT(1)	/* sleep for the disk */
+#define ZCOPY_MAY_WAIT		BIT(2)	/* sleep for room in the target */
+#define ZCOPY_MAY_WRITE		BIT(3)	/* sleep for the target's disk */
+
+/* Why zcopy_xfer_run() came back. */
+enum zcopy_run {
+	ZCOPY_RUN_DONE,		/* the result is final */
+	ZCOPY_RUN_DISK,		/* a disk must be waited for, and that was not allowed */
+	ZCOPY_RUN_SPACE,	/* the target is full, and waiting was not allowed */
+	ZCOPY_RUN_SLICE,	/* others have their turn now */
+};
+
+enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
+			      size_t *slice);
+bool zcopy_xfer_read(struct zcopy_xfer *xfer);
+void zcopy_xfer_cancel(struct zcopy_xfer *xfer);
+
+#endif /* ZCOPY_RUN_H */
