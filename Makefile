@@ -141,12 +141,14 @@ style: deps
 	@$(MAKE) -k -j$(shell nproc) --output-sync=target vm_kernel=$(vm_kernel) $(checks)
 	@echo "style: no warnings"
 
-# Built anew each time: what is not compiled again does not warn again.
+# Built anew each time: what is not compiled again does not warn again. The
+# objects tell who uses whom.
 style-module: objects = $(CURDIR)/build/style
 style-module:
 	@rm -rf $(objects)
 	@$(MAKE) -s modules objects=$(objects) KDIR=$(vm_kernel)/build W=1 C=2 \
 		KCFLAGS=-Werror CF='-D__CHECK_ENDIAN__ -Wsparse-error'
+	@selftests/style/layers.sh Documentation/architecture.rst $(objects)/module
 
 # It leaves a list of names where it runs.
 checkpatch = mkdir -p build && cd build && export GIT_DIR=$(CURDIR)/.git && \
