@@ -28,6 +28,8 @@ struct zcopy_context *zcopy_context_create(void)
 	mutex_init(&context->memory_lock);
 	spin_lock_init(&context->lock);
 	context->streams = RB_ROOT;
+	context->by_user_data = RB_ROOT;
+	INIT_LIST_HEAD(&context->owned);
 	INIT_LIST_HEAD(&context->done);
 	mutex_init(&context->reader);
 	init_waitqueue_head(&context->wait);
@@ -41,7 +43,9 @@ void zcopy_context_put(struct zcopy_context *context)
 		return;
 	WARN_ON_ONCE(atomic_long_read(&context->account.active));
 	WARN_ON_ONCE(atomic_long_read(&context->account.folios_held));
-	WARN_ON_ONCE(!RB_EMPTY_ROOT(&context->streams));
+	WARN_ON_ONCE(!RB_EMPTY_ROOT(&context->streams) ||
+		     !RB_EMPTY_ROOT(&context->by_user_data) ||
+		     !list_empty(&context->owned));
 	WARN_ON_ONCE(!list_empty(&context->done) || context->nr_queued ||
 		     context->memory_queued);
 	if (context->memory.page)

@@ -22,6 +22,9 @@
  * @lock:        guards what is below, and the queues of @streams; process
  *               context, a leaf
  * @streams:     struct zcopy_stream by target
+ * @by_user_data: struct zcopy_xfer in the queues of @streams, those of equal
+ *               user_data in the order of submission
+ * @owned:       struct zcopy_owned, of transfers in those queues
  * @done:        struct zcopy_record whose completions were not read
  * @nr_queued:   transfers of the queue that have not ended
  * @memory_queued: bytes of their memory segments
@@ -42,6 +45,8 @@ struct zcopy_context {
 
 	spinlock_t lock;		/* the queue */
 	struct rb_root streams;
+	struct rb_root by_user_data;
+	struct list_head owned;
 	struct list_head done;
 	unsigned int nr_queued;
 	u64 memory_queued;

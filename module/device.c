@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 #include <linux/zcopy.h>
 
+#include "cancel.h"
 #include "context.h"
 #include "device.h"
 #include "limits.h"
@@ -168,7 +169,7 @@ static int do_submit(struct zcopy_context *context, struct file *file,
 	submit.accepted = submit_all(context, &submit, &submit.error);
 	/* Another thread closed the descriptor, too early for these. */
 	if (abandoned != READ_ONCE(context->abandoned) && is_abandoned(file))
-		zcopy_queue_abandon(context, current->files);
+		zcopy_cancel_abandoned(context, current->files);
 
 	err = 0;
 	if (submit.min_completions && !submit.error)
@@ -194,16 +195,6 @@ static int do_submit(struct zcopy_context *context, struct file *file,
 	return 0;
 }
 
-static bool match_user_data(const struct zcopy_xfer *xfer, const void *arg)
-{
-	return xfer->result.user_data == *(const u64 *)arg;
-}
-
-static bool match_target(const struct zcopy_xfer *xfer, const void *target)
-{
-	return xfer->target == target;
-}
-
 static int cancel_target(struct zcopy_context *context,
 			 struct zcopy_cancel *request)
 {
@@ -215,7 +206,7 @@ static int cancel_target(struct zcopy_context *context,
 		fput(target);
 		return -ENOTSOCK;
 	}
-	request->cancelled = zcopy_queue_cancel(context, match_target, target);
+	request->cancelled = zcopy_cancel_target(context, target);
 	fput(target);
 	return 0;
 }
@@ -229,13 +220,13 @@ static int cancel(struct zcopy_context *context, struct zcopy_cancel *request)
 
 	switch (request->what) {
 	case ZCOPY_CANCEL_USER_DATA:
-		request->cancelled = zcopy_queue_cancel(context, match_user_data,
-							&request->user_data);
+		request->cancelled = zcopy_cancel_user_data(context,
+							    request->user_data);
 		return 0;
 	case ZCOPY_CANCEL_TARGET:
 		return cancel_target(context, request);
 	case ZCOPY_CANCEL_ALL:
-		request->cancelled = zcopy_queue_cancel(context, NULL, NULL);
+		request->cancelled = zcopy_cancel_all(context);
 		return 0;
 	}
 	return -EINVAL;
@@ -337,7 +328,7 @@ static int zcopy_flush(struct file *file, fl_owner_t owner)
 {
 	/* The kernel's own closing has no owner. */
 	if (owner && (owner != current->files || is_abandoned(file)))
-		zcopy_queue_abandon(file->private_data, owner);
+		zcopy_cancel_abandoned(file->private_data, owner);
 	return 0;
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue of a context: what is accepted, how completions get to the
- * program, how transfers are cancelled. Streams do the work in between.
+ * The queue of a context: what is accepted, and how completions get to the
+ * program. Streams do the work in between.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "cancel.h"
 #include "context.h"
 #include "limits.h"
 #include "queue.h"
@@ -133,7 +134,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 	xfer->record = record;
 	/* A ring ends its own, and cannot be sent over a socket. */
 	if (!complete && zcopy_sink_holds_files(xfer->target))
-		xfer->owner = current->files;
+		xfer->owned.owner = current->files;
 	zcopy_xfer_remember_submitter(xfer);
 
 	err = zcopy_stream_enqueue(xfer, ready);
@@ -334,64 +335,6 @@ __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 	return events;
 }
 
-/**
- * zcopy_queue_cancel - end transfers early
- * @context: whose they are
- * @match:   picks them, or NULL: all of them; called with zcopy_context.lock held
- * @arg:     for @match
- *
- * Return: how many were picked.
- */
-unsigned int zcopy_queue_cancel(struct zcopy_context *context,
-				bool (*match)(const struct zcopy_xfer *xfer,
-					      const void *arg),
-				const void *arg)
-{
-	struct zcopy_xfer *xfer, *tmp;
-	struct rb_node *node;
-	unsigned int nr = 0;
-	LIST_HEAD(cancelled);
-
-	spin_lock(&context->lock);
-	for (node = rb_first(&context->streams); node; node = rb_next(node)) {
-		struct zcopy_stream *stream;
-
-		stream = rb_entry(node, struct zcopy_stream, node);
-		/* From the end, so that the head stays the head. */
-		list_for_each_entry_safe_reverse(xfer, tmp, &stream->queue, link) {
-			if (match && !match(xfer, arg))
-				continue;
-			zcopy_stream_cancel(xfer, &cancelled);
-			nr++;
-		}
-	}
-	spin_unlock(&context->lock);
-	zcopy_stream_end_cancelled(&cancelled);
-	return nr;
-}
-
-static bool match_owner(const struct zcopy_xfer *xfer, const void *owner)
-{
-	return xfer->owner == owner;
-}
-
-/**
- * zcopy_queue_abandon - a process gives up its last descriptor of a context
- * @context: there may be others
- * @owner:   its table of descriptors
- *
- * A context that waits in an AF_UNIX socket to be received, and a transfer that
- * keeps this socket open, would keep each other for ever. So transfers to such
- * sockets end with the descriptors of the process that submitted them.
- */
-void zcopy_queue_abandon(struct zcopy_context *context, const void *owner)
-{
-	spin_lock(&context->lock);
-	context->abandoned++;
-	spin_unlock(&context->lock);
-	zcopy_queue_cancel(context, match_owner, owner);
-}
-
 /* What is told of a transfer that is to end and goes on untold until then. */
 static struct zcopy_completion cut_short(const struct zcopy_xfer *xfer)
 {
@@ -477,5 +420,5 @@ void zcopy_queue_close(struct zcopy_context *context)
 
 	list_for_each_entry_safe(record, tmp, &done, link)
 		kfree(record);
-	zcopy_queue_cancel(context, NULL, NULL);
+	zcopy_cancel_all(context);
 }

@@ -62,11 +62,6 @@ ssize_t zcopy_queue_deliver(struct zcopy_context *context,
 			    unsigned int max);
 __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 			  poll_table *wait);
-unsigned int zcopy_queue_cancel(struct zcopy_context *context,
-				bool (*match)(const struct zcopy_xfer *xfer,
-					      const void *arg),
-				const void *arg);
-void zcopy_queue_abandon(struct zcopy_context *context, const void *owner);
 void zcopy_queue_cancel_record(struct zcopy_context *context,
 			       struct zcopy_record *record);
 void zcopy_queue_close(struct zcopy_context *context);

@@ -114,20 +114,39 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	       ZCOPY_STATE_ARM;
 }
 
-/* Off its queue, and nobody's. Under zcopy_context.lock. */
-static void take_off(struct zcopy_xfer *xfer)
+static bool is_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct zcopy_xfer, by_user_data)->result.user_data <
+	       rb_entry(b, struct zcopy_xfer, by_user_data)->result.user_data;
+}
+
+/* It can no longer be cancelled: it is, or it is off its queue. */
+static void hide(struct zcopy_xfer *xfer)
 {
 	lockdep_assert_held(&xfer->context->lock);
-	list_del_init(&xfer->link);
+	if (RB_EMPTY_NODE(&xfer->by_user_data))
+		return;
+	rb_erase(&xfer->by_user_data, &xfer->context->by_user_data);
+	RB_CLEAR_NODE(&xfer->by_user_data);
+	list_del_init(&xfer->owned.link);
+}
+
+/* Off its queue, and nobody's. */
+static void take_off(struct zcopy_xfer *xfer)
+{
+	hide(xfer);
+	list_del(&xfer->link);
 	xfer->stream = NULL;
 }
 
 /* End what zcopy_stream_cancel() took off the queues. */
 void zcopy_stream_end_cancelled(struct list_head *cancelled)
 {
-	struct zcopy_xfer *xfer, *tmp;
+	struct zcopy_xfer *xfer;
 
-	list_for_each_entry_safe(xfer, tmp, cancelled, link) {
+	while ((xfer = list_first_entry_or_null(cancelled, struct zcopy_xfer,
+						link))) {
+		list_del(&xfer->link);
 		zcopy_xfer_cancel(xfer);
 		xfer->ops->over(xfer);
 	}
@@ -376,6 +395,9 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 		list_add_tail(&stream->ready, ready);
 	}
 	list_add_tail(&xfer->link, &stream->queue);
+	rb_add(&xfer->by_user_data, &context->by_user_data, is_less);
+	if (xfer->owned.owner)
+		list_add_tail(&xfer->owned.link, &context->owned);
 	xfer->stream = stream;
 	spin_unlock(&context->lock);
 	kfree(fresh);
@@ -404,10 +426,55 @@ void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled)
 	struct zcopy_stream *stream = xfer->stream;
 
 	if (xfer->begun || list_is_first(&xfer->link, &stream->queue)) {
+		hide(xfer);
 		WRITE_ONCE(xfer->cancelled, true);
 		kick(stream);
 	} else {
 		take_off(xfer);
 		list_add_tail(&xfer->link, cancelled);
 	}
+}
+
+/**
+ * zcopy_stream_from - the first stream from a target's address on
+ * @context: whose
+ * @target:  address of the target, or any
+ *
+ * Context: zcopy_context.lock is held.
+ * Return: the stream, or NULL.
+ */
+struct zcopy_stream *zcopy_stream_from(struct zcopy_context *context,
+				       unsigned long target)
+{
+	struct rb_node *node = context->streams.rb_node;
+	struct zcopy_stream *first = NULL;
+
+	lockdep_assert_held(&context->lock);
+	while (node) {
+		struct zcopy_stream *stream;
+
+		stream = rb_entry(node, struct zcopy_stream, node);
+		if ((unsigned long)stream->target < target) {
+			node = node->rb_right;
+			continue;
+		}
+		first = stream;
+		node = node->rb_left;
+	}
+	return first;
+}
+
+/*
+ * The newest transfer of a stream that is not cancelled yet, or NULL. Few stay
+ * in a queue when they are: those that its runner has begun.
+ */
+struct zcopy_xfer *zcopy_stream_newest(struct zcopy_stream *stream)
+{
+	struct zcopy_xfer *xfer;
+
+	lockdep_assert_held(&stream->context->lock);
+	list_for_each_entry_reverse(xfer, &stream->queue, link)
+		if (!xfer->cancelled)
+			return xfer;
+	return NULL;
 }

@@ -52,5 +52,8 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready);
 void zcopy_stream_run_ready(struct list_head *ready);
 void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled);
 void zcopy_stream_end_cancelled(struct list_head *cancelled);
+struct zcopy_stream *zcopy_stream_from(struct zcopy_context *context,
+				       unsigned long target);
+struct zcopy_xfer *zcopy_stream_newest(struct zcopy_stream *stream);
 
 #endif /* ZCOPY_STREAM_H */

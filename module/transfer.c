@@ -29,6 +29,8 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
 	xfer->ops = ops;
 	xfer->context = context;
 	atomic_set(&xfer->uses, 1);
+	INIT_LIST_HEAD(&xfer->owned.link);
+	RB_CLEAR_NODE(&xfer->by_user_data);
 	zcopy_account_begin(&context->account);
 	return xfer;
 }

@@ -3,6 +3,8 @@
 #define ZCOPY_TRANSFER_H
 
 #include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/rbtree.h>
 #include <linux/zcopy.h>
 
 #include "batch.h"
@@ -56,6 +58,17 @@ struct zcopy_brought {
 };
 
 /**
+ * struct zcopy_owned - what ends with a table of descriptors
+ * @link:  in zcopy_context.owned, in the order of submission; under
+ *         zcopy_context.lock
+ * @owner: the table, or NULL; only compared
+ */
+struct zcopy_owned {
+	struct list_head link;
+	const void *owner;
+};
+
+/**
  * struct zcopy_xfer_ops - what is called when something happens to a transfer
  * @over:     its result is final, and it is off its stream's queue. Drops the
  *            use of who ran it
@@ -105,6 +118,8 @@ struct zcopy_xfer_ops {
  *             what is held back
  * @stream:    whose queue it is in, or NULL; under zcopy_context.lock
  * @link:      place in that queue, under zcopy_context.lock
+ * @by_user_data: in zcopy_context.by_user_data while it is in a queue and not
+ *             @cancelled
  * @record:    where the completion goes, or the first one of two; queued
  *             transfers only, and NULL from then on, or from when its request
  *             waits no longer; under zcopy_context.lock
@@ -113,8 +128,8 @@ struct zcopy_xfer_ops {
  * @brought:   %ZCOPY_NOCACHE only: the pages it brought in last, of a range
  * @stretch:   what the universal source has read for the run that follows, and
  *             NULL between runs: a transfer that waits holds no pages
- * @owner:     the table of descriptors it was submitted with, if its end is the
- *             transfer's: zcopy_queue_abandon(); else NULL. Only compared
+ * @owned:     by the table of descriptors it was submitted with, if its end is
+ *             the transfer's: zcopy_cancel_abandoned()
  * @cred:      the submitter's, for who runs it later; queued transfers only
  * @memcg:     ditto: who pays for what is read from the disk
  * @ranges:    what is left to send
@@ -150,12 +165,13 @@ struct zcopy_xfer {
 	struct zcopy_xfer *behind;
 	struct zcopy_stream *stream;
 	struct list_head link;
+	struct rb_node by_user_data;
 	struct zcopy_record *record;
 	struct zcopy_record *notice;
 	struct zcopy_lease *leases;
 	struct zcopy_brought brought;
 	struct zcopy_stretch *stretch;
-	const void *owner;
+	struct zcopy_owned owned;
 	const struct cred *cred;
 	struct mem_cgroup *memcg;
 	struct zcopy_range ranges[] __counted_by(nr);

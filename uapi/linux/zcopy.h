@@ -275,7 +275,8 @@ struct zcopy_submit {
  *             same file, opened once more, are others
  * @socket:    the same, by its older name
  * @what:      in; ZCOPY_CANCEL_*
- * @cancelled: out; transfers that were asked to end
+ * @cancelled: out; transfers that this call asked to end; one that was asked
+ *             before is not counted again
  * @reserved:  must be 0
  */
 struct zcopy_cancel {
@@ -510,8 +511,11 @@ struct zcopy_stats {
  *	Ask transfers to end early. Each still has its completion: with
  *	%ZCOPY_C_CANCELLED and the bytes that went, or what it would have had
  *	anyway if all was sent first. One that waits for the disk ends when the
- *	disk has answered, one to a file after the write it is at. It returns 0
- *	with @cancelled, 0 included.
+ *	disk has answered, one to a file after the write it is at. Of the
+ *	transfers to one target the newest end first, so that what it got is
+ *	always the beginning of what was queued. One that another thread submits
+ *	while the call runs may be among them. It returns 0 with @cancelled, 0
+ *	included.
  *
  *	================ ======================================================
  *	EINVAL           unknown @what, a reserved word not 0, or a field that

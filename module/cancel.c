@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ending transfers of the queue early: one after the other, the newest of a
+ * target first, so that what the target got is always the beginning of what was
+ * queued for it. The lock is given back after so many steps, each of which takes
+ * as long with a million transfers queued as with ten.
+ */
+#include <linux/sched.h>
+
+#include "cancel.h"
+#include "context.h"
+#include "stream.h"
+#include "transfer.h"
+
+/* Steps under the lock in one go. */
+#define PIECE	64
+
+/**
+ * struct walk - a cancellation under way
+ * @context:   whose transfers are cancelled
+ * @cancelled: taken off their queues, and to be ended without the lock
+ * @nr:        how many were picked
+ * @user_data: which ones, for step_user_data()
+ * @target:    ditto, for step_target(); for step_all() how far it has come
+ * @owner:     which ones, for step_owned()
+ * @mark:      how far that has come: an element of zcopy_context.owned that
+ *             nobody owns
+ */
+struct walk {
+	struct zcopy_context *context;
+	struct list_head cancelled;
+	unsigned int nr;
+	u64 user_data;
+	unsigned long target;
+	const void *owner;
+	struct zcopy_owned mark;
+};
+
+static void pick(struct walk *walk, struct zcopy_xfer *xfer)
+{
+	zcopy_stream_cancel(xfer, &walk->cancelled);
+	walk->nr++;
+}
+
+/*
+ * Go from step to step until one says that it was the last. Transfers that are
+ * submitted meanwhile may be picked too.
+ */
+static unsigned int go(struct walk *walk, bool (*step)(struct walk *walk))
+{
+	struct zcopy_context *context = walk->context;
+	bool more = true;
+
+	INIT_LIST_HEAD(&walk->cancelled);
+	while (more) {
+		unsigned int i;
+
+		spin_lock(&context->lock);
+		for (i = 0; more && i < PIECE; i++)
+			more = step(walk);
+		spin_unlock(&context->lock);
+		zcopy_stream_end_cancelled(&walk->cancelled);
+		cond_resched();
+	}
+	return walk->nr;
+}
+
+static bool step_user_data(struct walk *walk)
+{
+	struct rb_node *node = walk->context->by_user_data.rb_node;
+	struct zcopy_xfer *newest = NULL;
+
+	while (node) {
+		struct zcopy_xfer *xfer;
+
+		xfer = rb_entry(node, struct zcopy_xfer, by_user_data);
+		if (walk->user_data < xfer->result.user_data) {
+			node = node->rb_left;
+			continue;
+		}
+		if (walk->user_data == xfer->result.user_data)
+			newest = xfer;
+		node = node->rb_right;
+	}
+	if (newest)
+		pick(walk, newest);
+	return newest;
+}
+
+static bool step_target(struct walk *walk)
+{
+	struct zcopy_stream *stream;
+	struct zcopy_xfer *newest = NULL;
+
+	stream = zcopy_stream_from(walk->context, walk->target);
+	if (stream && (unsigned long)stream->target == walk->target)
+		newest = zcopy_stream_newest(stream);
+	if (newest)
+		pick(walk, newest);
+	return newest;
+}
+
+static bool step_all(struct walk *walk)
+{
+	struct zcopy_stream *stream;
+	struct zcopy_xfer *newest;
+
+	stream = zcopy_stream_from(walk->context, walk->target);
+	if (!stream)
+		return false;
+	newest = zcopy_stream_newest(stream);
+	if (newest)
+		pick(walk, newest);
+	/* None is left of this one: on to the next. */
+	walk->target = (unsigned long)stream->target + !newest;
+	return true;
+}
+
+static bool step_owned(struct walk *walk)
+{
+	struct list_head *at = walk->mark.link.prev;
+	struct zcopy_owned *owned = list_entry(at, struct zcopy_owned, link);
+
+	if (at == &walk->context->owned) {
+		list_del(&walk->mark.link);
+		return false;
+	}
+	list_move_tail(&walk->mark.link, at);
+	if (owned->owner == walk->owner)
+		pick(walk, container_of(owned, struct zcopy_xfer, owned));
+	return true;
+}
+
+/* End those whose completions would have this user_data; how many. */
+unsigned int zcopy_cancel_user_data(struct zcopy_context *context, u64 user_data)
+{
+	struct walk walk = { .context = context, .user_data = user_data };
+
+	return go(&walk, step_user_data);
+}
+
+/* End those to an open file, which the caller has a reference on; how many. */
+unsigned int zcopy_cancel_target(struct zcopy_context *context,
+				 const struct file *target)
+{
+	struct walk walk = {
+		.context = context,
+		.target = (unsigned long)target,
+	};
+
+	return go(&walk, step_target);
+}
+
+/* End all; how many. */
+unsigned int zcopy_cancel_all(struct zcopy_context *context)
+{
+	struct walk walk = { .context = context };
+
+	return go(&walk, step_all);
+}
+
+/**
+ * zcopy_cancel_abandoned - a process gives up its last descriptor of a context
+ * @context: there may be others
+ * @owner:   its table of descriptors
+ *
+ * A context that waits in an AF_UNIX socket to be received, and a transfer that
+ * keeps this socket open, would keep each other for ever. So transfers to such
+ * sockets end with the descriptors of the process that submitted them.
+ */
+void zcopy_cancel_abandoned(struct zcopy_context *context, const void *owner)
+{
+	struct walk walk = { .context = context, .owner = owner };
+
+	spin_lock(&context->lock);
+	context->abandoned++;
+	list_add_tail(&walk.mark.link, &context->owned);
+	spin_unlock(&context->lock);
+	go(&walk, step_owned);
+}

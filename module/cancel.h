@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef ZCOPY_CANCEL_H
+#define ZCOPY_CANCEL_H
+
+#include <linux/types.h>
+
+struct file;
+struct zcopy_context;
+
+unsigned int zcopy_cancel_user_data(struct zcopy_context *context, u64 user_data);
+unsigned int zcopy_cancel_target(struct zcopy_context *context,
+				 const struct file *target);
+unsigned int zcopy_cancel_all(struct zcopy_context *context);
+void zcopy_cancel_abandoned(struct zcopy_context *context, const void *owner);
+
+#endif /* ZCOPY_CANCEL_H */
