@@ -194,19 +194,31 @@ static ssize_t splice(struct socket *socket, struct zcopy_batch *batch,
  * which receivers put off for 40 ms. The program handed all of it over at once:
  * let the rest go. Bytes of which none was sent yet wait as those of send(2) do.
  */
-static void send_rest(struct sock *sk, u32 start)
+static bool has_rest(const struct sock *sk, u32 start)
 {
-	struct tcp_sock *tp = tcp_sk(sk);
+	const struct tcp_sock *tp = tcp_sk(sk);
 
 	/* TCP_NODELAY or TCP_CORK: it is as the program wants it. */
-	if (tp->nonagle || !READ_ONCE(sk->sk_send_head) ||
-	    !after(READ_ONCE(tp->snd_nxt), start))
+	return !tp->nonagle && READ_ONCE(sk->sk_send_head) &&
+	       after(READ_ONCE(tp->snd_nxt), start);
+}
+
+static void send_rest(struct socket *socket, u32 start)
+{
+	struct sock *sk = socket->sk;
+	bool rest;
+
+	/* Mostly not, and that is seen without the lock. */
+	if (!has_rest(sk, start))
 		return;
 	lock_sock(sk);
-	tp->nonagle |= TCP_NAGLE_PUSH;	/* until more is queued */
+	rest = has_rest(sk, start);
+	if (rest)
+		tcp_sk(sk)->nonagle |= TCP_NAGLE_PUSH;	/* until more is queued */
 	release_sock(sk);
-	/* There is no cork; it pushes. */
-	tcp_sock_set_cork(sk, false);
+	/* A cork that another thread sets from here on stays, and holds nothing. */
+	if (rest)
+		tcp_prot.splice_eof(socket);
 }
 
 static ssize_t send_socket(struct socket *socket, struct zcopy_batch *batch,
@@ -236,7 +248,7 @@ static ssize_t send_socket(struct socket *socket, struct zcopy_batch *batch,
 		sent = zcopy_flight_send(socket, batch, flags, way == WAY_COPY,
 					 *copied);
 	if (sent > 0 && !more && sk_is_tcp(sk))
-		send_rest(sk, start);
+		send_rest(socket, start);
 	return sent;
 }
 
