@@ -43,7 +43,8 @@ struct zcopy_batch *zcopy_batch_alloc(void)
 
 void zcopy_batch_free(struct zcopy_batch *batch)
 {
-	WARN_ON_ONCE(batch->nr);
+	WARN_ON_ONCE(batch->nr || batch->nr_parts ||
+		     batch->limit != ZCOPY_BATCH_BYTES);
 	kmem_cache_free(batch_cache, batch);
 }
 

@@ -209,9 +209,11 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	if (share(xfer, slice))
 		return 0;
 	if (!(may & ZCOPY_MAY_WAIT) || !zcopy_sink_blocks(xfer->target)) {
-		batch->limit = zcopy_sink_room(xfer->target);
-		if (!batch->limit)
+		size_t room = zcopy_sink_room(xfer->target);
+
+		if (!room)
 			return -EAGAIN;
+		batch->limit = room;
 	}
 	err = zcopy_source_fill(xfer, may_read &&
 				!(xfer->flags & ZCOPY_NODISKIO), batch);
