@@ -221,9 +221,10 @@ static void send_rest(struct socket *socket, u32 start)
 		tcp_prot.splice_eof(socket);
 }
 
-static ssize_t send_socket(struct socket *socket, struct zcopy_batch *batch,
+static ssize_t send_socket(struct file *target, struct zcopy_batch *batch,
 			   bool more, bool wait, bool *copied)
 {
+	struct socket *socket = sock_from_file(target);
 	struct sock *sk = socket->sk;
 	unsigned int flags = MSG_NOSIGNAL;
 	struct route route = {};
@@ -233,7 +234,7 @@ static ssize_t send_socket(struct socket *socket, struct zcopy_batch *batch,
 
 	if (more)
 		flags |= MSG_MORE;
-	if (!wait || (READ_ONCE(socket->file->f_flags) & O_NONBLOCK))
+	if (!wait || (READ_ONCE(target->f_flags) & O_NONBLOCK))
 		flags |= MSG_DONTWAIT;
 	if (sk_is_tcp(sk)) {
 		route = route_of(sk);
@@ -279,12 +280,11 @@ ssize_t zcopy_sink_send(struct file *target, struct zcopy_batch *batch,
 			bool more, bool wait, bool *copied)
 {
 	const struct zcopy_part *last = &batch->parts[batch->nr_parts - 1];
-	struct socket *socket = sock_from_file(target);
 	bool released = zcopy_release_wanted(last->xfer);
 	bool file = zcopy_sink_is_file(target);
 
-	if (socket)
-		return send_socket(socket, batch, more, wait, copied);
+	if (sock_from_file(target))
+		return send_socket(target, batch, more, wait, copied);
 	/* Who reads a pipe lets go of a page when he likes, and tells nobody. */
 	*copied = file || released;
 	if (released)
