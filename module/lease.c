@@ -86,8 +86,9 @@ static bool lease_break(struct file_lease *file_lease)
 	if (end && time_after(end, now + MARGIN))
 		delay = end - now - MARGIN;
 	refcount_inc(&lease->refs);
-	if (!queue_delayed_work(deadline_wq, &lease->deadline, delay))
-		WARN_ON_ONCE(!refcount_dec_and_test(&lease->refs));
+	/* Not scheduled before; and if it was, the transfer has a reference. */
+	if (WARN_ON_ONCE(!queue_delayed_work(deadline_wq, &lease->deadline, delay)))
+		refcount_dec(&lease->refs);
 	/* It goes when the pages are released, or when its time is over. */
 	return false;
 }
