@@ -155,7 +155,7 @@ static int do_submit(struct zcopy_context *context, struct file *file,
 	if (err)
 		return err;
 	/* An answer that cannot be given is found out before the first byte. */
-	if (copy_to_user(arg, &submit, sizeof(submit)))
+	if (put_answer(arg, usize, &submit, sizeof(submit)))
 		return -EFAULT;
 	if (submit.reserved ||
 	    submit.transfer_size < sizeof(struct zcopy_transfer) ||
@@ -190,9 +190,7 @@ static int do_submit(struct zcopy_context *context, struct file *file,
 		if (err == -ERESTARTSYS)
 			return err;
 	}
-	if (copy_to_user(arg, &submit, sizeof(submit)))
-		return -EFAULT;
-	return 0;
+	return put_answer(arg, usize, &submit, sizeof(submit));
 }
 
 static int cancel_target(struct zcopy_context *context,
@@ -244,9 +242,7 @@ static int do_cancel(struct zcopy_context *context,
 	err = cancel(context, &request);
 	if (err)
 		return err;
-	if (copy_to_user(arg, &request, sizeof(request)))
-		return -EFAULT;
-	return 0;
+	return put_answer(arg, usize, &request, sizeof(request));
 }
 
 /* An argument must hold at least the first version of its structure. */
