@@ -37,6 +37,17 @@ int zcopy_copy_check(const struct file *file)
 }
 
 /*
+ * What a filesystem says it did of @max bytes. More than it was asked for must
+ * not be believed: what is left would be less than nothing.
+ */
+static ssize_t no_more_than(size_t max, ssize_t said)
+{
+	if (WARN_ON_ONCE(said > 0 && said > max))
+		return max;
+	return said;
+}
+
+/*
  * Bytes that may be written before the file is as large as the submitter may
  * make it. A worker has a limit of its own, and the kernel raises SIGXFSZ.
  */
@@ -60,12 +71,14 @@ ssize_t zcopy_copy_write(struct zcopy_batch *batch)
 	loff_t pos = xfer->offset;
 	struct iov_iter iter;
 	ssize_t written;
+	size_t len;
 
 	if (!room(xfer))
 		return -EFBIG;
 	iov_iter_bvec(&iter, ITER_SOURCE, batch->vecs, batch->nr, batch->bytes);
 	iov_iter_truncate(&iter, room(xfer));
-	written = vfs_iter_write(xfer->target, &iter, &pos, 0);
+	len = iov_iter_count(&iter);
+	written = no_more_than(len, vfs_iter_write(xfer->target, &iter, &pos, 0));
 	/* A server may answer so. Here it would mean to wait for room. */
 	return written == -EAGAIN ? -EIO : written;
 }
@@ -111,7 +124,8 @@ size_t zcopy_copy_share(struct zcopy_xfer *xfer)
 	len = min(len, room(xfer));
 	if (!len)
 		return 0;
-	shared = share(range->file, range->pos, xfer->target, xfer->offset, len);
+	shared = no_more_than(len, share(range->file, range->pos, xfer->target,
+					 xfer->offset, len));
 	if (shared > 0)
 		return shared;
 	xfer->unshared = xfer->next;

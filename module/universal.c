@@ -91,6 +91,7 @@ static ssize_t read_some(struct file *file, struct pipe_inode_info *pipe,
 	if (ret <= 0)
 		return ret;
 
+	/* What came is what the buffers hold, whatever the filesystem says. */
 	for (; i != pipe->head; i++) {
 		struct pipe_buffer *buf = pipe_buf(pipe, i);
 		size_t n = min_t(size_t, skip, buf->len);
