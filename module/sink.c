@@ -67,13 +67,21 @@ static bool is_served(struct sock *sk)
 	return sk->sk_family == AF_UNIX || sk->sk_family == AF_VSOCK;
 }
 
+/* Was it ever connected, or is about to be? Newer AF_UNIX tells its sock alone. */
+static bool is_connected(const struct socket *socket)
+{
+	const struct sock *sk = socket->sk;
+
+	if (sk->sk_family == AF_UNIX)
+		return READ_ONCE(sk->sk_state) == TCP_ESTABLISHED;
+	return READ_ONCE(socket->state) != SS_UNCONNECTED;
+}
+
 static int check_socket(const struct socket *socket)
 {
 	if (!is_served(socket->sk))
 		return -EPROTONOSUPPORT;
-	if (READ_ONCE(socket->state) == SS_UNCONNECTED)
-		return -ENOTCONN;
-	return 0;
+	return is_connected(socket) ? 0 : -ENOTCONN;
 }
 
 /* Is it of a kind that can be a target at all? */
