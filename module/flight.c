@@ -360,6 +360,14 @@ static struct zcopy_flight *create(const struct zcopy_batch *batch)
 	return flight;
 }
 
+/* Is the last byte of an element its folio's last one? */
+static bool ends_folio(const struct bio_vec *vec, struct folio *folio)
+{
+	size_t page = folio_page_idx(folio, vec->bv_page) * PAGE_SIZE;
+
+	return page + vec->bv_offset + vec->bv_len == folio_size(folio);
+}
+
 /* The target accepted @sent bytes: take over the references of @batch's folios. */
 static void load(struct zcopy_flight *flight, struct zcopy_batch *batch,
 		 size_t sent)
@@ -385,8 +393,7 @@ static void load(struct zcopy_flight *flight, struct zcopy_batch *batch,
 
 			held += kind != ZCOPY_ELEMENT_MEMORY;
 			if (kind == ZCOPY_ELEMENT_BROUGHT &&
-			    (left < vec->bv_len ||
-			     vec->bv_offset + vec->bv_len < folio_size(folio)))
+			    (left < vec->bv_len || !ends_folio(vec, folio)))
 				kind = ZCOPY_ELEMENT_PART;
 			flight->folios[i] = (unsigned long)folio | kind;
 			left -= min_t(size_t, left, vec->bv_len);

@@ -276,9 +276,12 @@ int zcopy_pagecache_read(struct file *file, struct file_ra_state *ra,
 			page_cache_ra_unbounded(&ractl, pages, 0);
 		else
 			page_cache_sync_ra(&ractl, pages);
+		/* It comes in folios of no less than so many pages. */
 		if (brought) {
-			brought->first = index;
-			brought->end = index + pages;
+			unsigned long least = mapping_min_folio_nrpages(mapping);
+
+			brought->first = round_down(index, least);
+			brought->end = round_up(index + pages, least);
 		}
 		folio = filemap_get_folio(mapping, index);
 	}
