@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/zcopy.h>
 
@@ -114,7 +115,9 @@ static unsigned int submit_all(struct zcopy_context *context,
 		struct zcopy_transfer transfer;
 		struct zcopy_record *record;
 
-		*error = copy_struct_from_user(&transfer, sizeof(transfer),
+		/* Nobody will hear of it. */
+		*error = fatal_signal_pending(current) ? -EINTR :
+			 copy_struct_from_user(&transfer, sizeof(transfer),
 					       from, submit->transfer_size);
 		if (*error)
 			break;

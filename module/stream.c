@@ -8,6 +8,7 @@
 #include <linux/cred.h>
 #include <linux/memcontrol.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "context.h"
@@ -404,13 +405,21 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 	return 0;
 }
 
-/* Run what zcopy_stream_enqueue() left to the caller; never blocks. */
+/*
+ * Run what zcopy_stream_enqueue() left to the caller; never blocks. A caller who
+ * is killed goes at once: what he leaves ends with the context, if nobody else
+ * has it open.
+ */
 void zcopy_stream_run_ready(struct list_head *ready)
 {
 	struct zcopy_stream *stream, *tmp;
 
-	list_for_each_entry_safe(stream, tmp, ready, ready)
-		run_stream(stream, false);
+	list_for_each_entry_safe(stream, tmp, ready, ready) {
+		if (fatal_signal_pending(current))
+			pass_on(stream, false, 0);
+		else
+			run_stream(stream, false);
+	}
 }
 
 /**
