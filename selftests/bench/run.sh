@@ -5,7 +5,7 @@
 # project aims at. A target that is missed is no failure.
 #
 #   run.sh -k KERNEL -m MODULE -b PROGRAMS [-p] [-r REPEATS] [-c CARD]
-#          [-f ext4|xfs] [large|small|concurrent|latency|release...]
+#          [-f ext4|xfs] [large|small|concurrent|cancel|latency|release...]
 #
 #   -k  a folder made by ../vm/kernel.sh
 #   -m  the zcopy.ko to measure
@@ -42,7 +42,7 @@ while getopts k:m:b:pr:c:f: option; do
 done
 shift $((OPTIND - 1))
 [[ -n $kernel && -n $module && -n $programs ]] || usage
-[[ $# -gt 0 ]] || set -- large small concurrent latency release
+[[ $# -gt 0 ]] || set -- large small concurrent cancel latency release
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
@@ -89,6 +89,12 @@ concurrent() {
 		"$programs/concurrent /run/zcopy/${filesystems[0]} 100 10000 $repeats"
 }
 
+# One transfer of so many that are queued, and those to one target.
+cancel() {
+	pair cancel "${cards[0]}" \
+		"$programs/cancel /run/zcopy/${filesystems[0]} 256 16384 $repeats"
+}
+
 # vm ARGUMENT...: run.sh's, for a VM whose output was measured.
 vm() {
 	"$vm_dir/run.sh" -c "$results/console" "$@" >"$results/output" || {
@@ -125,7 +131,7 @@ release() {
 
 for benchmark; do
 	case $benchmark in
-	large | small | concurrent | latency | release) "$benchmark" ;;
+	large | small | concurrent | cancel | latency | release) "$benchmark" ;;
 	*) usage ;;
 	esac
 done
