@@ -178,7 +178,7 @@ style-checkpatch-selftests:
 
 style-documentation:
 	@perl $(scripts)/kernel-doc -none -Werror uapi/linux/zcopy.h $(wildcard module/*.[ch])
-	@selftests/check-named.sh Documentation/freebsd.rst
+	@selftests/style/named.sh Documentation/freebsd.rst
 
 style-shell:
 	@shellcheck --external-sources .ci/run $(shell find userlib selftests -name '*.sh')

@@ -30,7 +30,7 @@ read -ra tests <<<"${TESTS:-$(make -s -C "$top_dir/selftests" list | tr '\n' ' '
 [[ ${#tests[@]} -gt 0 ]] || die "there are no tests to run"
 
 servers=''
-if [[ " ${tests[*]} " == *' server_'* ]]; then
+if [[ " ${tests[*]} " == *' servers/'* ]]; then
 	servers=$("$vm_dir/servers.sh")
 fi
 

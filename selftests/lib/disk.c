@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A disk whose reads can be held up or fail: a loop device on a file, the device
+ * mapper on top of it, ext4 without a journal on top of that.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/dm-ioctl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
+#include "submit.h"
+
+#define NAME	"zcopy_disk"
+#define NODE	"/dev/mapper/" NAME
+#define SIZE	(64 * MIB)
+#define SECTOR	512ULL
+
+/* Nobody but dmsetup makes the nodes. */
+#define DMSETUP	"dmsetup --noudevsync "
+
+static char loop[64];		/* the loop device */
+static char place[200];		/* where the disk is mounted */
+static char image[200];
+
+static pid_t maker;
+static bool broken;
+
+static void must(bool done, const char *what)
+{
+	if (!done)
+		die("cannot %s", what);
+}
+
+static void find_loop(void)
+{
+	char command[300];
+	FILE *output;
+
+	must(!run("modprobe loop && modprobe dm-mod"), "load the drivers");
+	snprintf(command, sizeof(command), "losetup --find --show %s", image);
+	output = popen(command, "re");
+	must(output && fgets(loop, sizeof(loop), output) && !pclose(output),
+	     "make a loop device");
+	loop[strcspn(loop, "\n")] = 0;
+}
+
+static void disk_remove(void)
+{
+	if (getpid() != maker)
+		return;
+	disk_resume();
+	must(!run("umount %s", place) &&
+	     !run(DMSETUP "remove --retry " NAME) &&
+	     !run("losetup --detach %s && rm %s && rmdir %s", loop, image,
+		  place), "remove the disk");
+}
+
+void disk_make(void)
+{
+	snprintf(image, sizeof(image), "%s/disk", directory(XFS));
+	snprintf(place, sizeof(place), "%s/mnt", directory(XFS));
+	must(!run("truncate -s %llu %s && mkdir %s", SIZE, image, place),
+	     "make the image");
+	find_loop();
+	must(!run(DMSETUP "create " NAME " --table '0 %llu linear %s 0'",
+		  SIZE / SECTOR, loop) && !run(DMSETUP "mknodes " NAME),
+	     "make the device");
+	must(!run("mkfs.ext4 -q -O ^has_journal -b 4096 " NODE) &&
+	     !run("mount -t ext4 -o noatime " NODE " %s", place),
+	     "mount the disk");
+	maker = getpid();
+	if (setenv("ZCOPY_TESTDIR_EXT4", place, 1) || atexit(disk_remove))
+		die("arrange for the disk");
+}
+
+/* What dmsetup does, without a process each time. */
+static void set_suspended(uint32_t flags)
+{
+	struct dm_ioctl request = {
+		.version = { DM_VERSION_MAJOR },
+		.data_size = sizeof(request),
+		.flags = flags,
+		.name = NAME,
+	};
+	int control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+
+	if (control < 0 || ioctl(control, DM_DEV_SUSPEND, &request))
+		die("suspend or resume the disk");
+	close(control);
+}
+
+void disk_suspend(void)
+{
+	set_suspended(DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
+}
+
+void disk_resume(void)
+{
+	set_suspended(0);
+}
+
+static void load_table(const char *table)
+{
+	must(!run("printf '%s' | " DMSETUP "load " NAME, table),
+	     "change the device");
+	disk_suspend();
+	disk_resume();		/* with the new table */
+}
+
+void disk_mend(void)
+{
+	char table[200];
+
+	if (!broken)
+		return;
+	broken = false;
+	snprintf(table, sizeof(table), "0 %llu linear %s 0", SIZE / SECTOR,
+		 loop);
+	load_table(table);
+}
+
+/* Where on the disk the page of a file is. */
+static uint64_t find_page(const struct file *file, uint64_t offset)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent extent;
+	} where = {
+		.map = {
+			.fm_start = offset,
+			.fm_length = PAGE,
+			.fm_flags = FIEMAP_FLAG_SYNC,
+			.fm_extent_count = 1,
+		},
+	};
+
+	if (ioctl(file->rw, FS_IOC_FIEMAP, &where) ||
+	    where.map.fm_mapped_extents != 1)
+		die("find the page at %llu", (unsigned long long)offset);
+	return where.extent.fe_physical + offset - where.extent.fe_logical;
+}
+
+void disk_break(const struct file *file, uint64_t offset)
+{
+	uint64_t bad = find_page(file, offset) / SECTOR;
+	uint64_t after = bad + PAGE / SECTOR;
+	char table[400];
+
+	snprintf(table, sizeof(table),
+		 "0 %llu linear %s 0\\n%llu %llu error\\n%llu %llu linear %s %llu\\n",
+		 (unsigned long long)bad, loop, (unsigned long long)bad,
+		 PAGE / SECTOR, (unsigned long long)after,
+		 (unsigned long long)(SIZE / SECTOR - after), loop,
+		 (unsigned long long)after);
+	broken = true;
+	load_table(table);
+}
+
+/* Workers bear the name of the work queue they serve; D: sleeps for the disk. */
+static unsigned int count_readers(void)
+{
+	DIR *processes = opendir("/proc");
+	struct dirent *entry;
+	unsigned int nr = 0;
+
+	if (!processes)
+		die("open /proc");
+	while ((entry = readdir(processes))) {
+		char path[300], line[256] = "";
+		FILE *stat;
+
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+			continue;
+		stat = fopen(path, "re");
+		if (!stat)
+			continue;
+		if (fgets(line, sizeof(line), stat) &&
+		    strstr(line, "+zcopy_disk) D "))
+			nr++;
+		fclose(stat);
+	}
+	closedir(processes);
+	return nr;
+}
+
+bool disk_await_readers(unsigned int nr)
+{
+	int tries;
+
+	for (tries = 0; tries < PATIENCE_MS / 10; tries++) {
+		if (count_readers() >= nr)
+			return true;
+		poll(NULL, 0, 10);
+	}
+	return false;
+}

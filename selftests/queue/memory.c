@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What a queued transfer costs the kernel, and who pays for it. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+
+#include "lib/submit.h"
+
+#define SEED		331U
+#define SIZE		MIB
+#define SMALL		(64 * 1024)	/* of a socket buffer */
+#define TRANSFERS	8000
+#define MOST		1024		/* bytes a transfer */
+#define ROOT		"/sys/fs/cgroup"
+#define GROUP		ROOT "/zcopy_memory"
+
+FIXTURE(memory)
+{
+	struct watch watch;
+	struct file file;
+	struct pair pair;
+	struct part part;
+	bool controlled;	/* the memory controller was on before */
+};
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		die("write %s to %s", text, path);
+	close(fd);
+}
+
+static bool is_controlled(void)
+{
+	return !system("grep -qw memory " ROOT "/cgroup.subtree_control");
+}
+
+/* A figure of the group's memory.stat, in bytes. */
+static int64_t figure(const char *wanted)
+{
+	FILE *stat = fopen(GROUP "/memory.stat", "re");
+	long long value, found = -1;
+	char name[64];
+
+	if (!stat)
+		die("open memory.stat");
+	while (fscanf(stat, "%63s %lld", name, &value) == 2)
+		if (!strcmp(name, wanted))
+			found = value;
+	fclose(stat);
+	if (found < 0)
+		die("no %s in memory.stat", wanted);
+	return found;
+}
+
+FIXTURE_SETUP(memory)
+{
+	watch_begin(&self->watch);
+	self->controlled = is_controlled();
+	write_file(ROOT "/cgroup.subtree_control", "+memory");
+	ASSERT_EQ(0, mkdir(GROUP, 0755));
+	file_make(&self->file, TMPFS, SIZE, SEED);
+	pair_open(&self->pair, TCP4, SMALL);
+	self->part = of_file(&self->file, 0, 0);
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	pair_close(&self->pair);
+	file_close(&self->file);
+	EXPECT_EQ(0, rmdir(GROUP));
+	if (!self->controlled)
+		write_file(ROOT "/cgroup.subtree_control", "-memory");
+	EXPECT_STREQ("", watch_end(&self->watch));
+}
+
+struct cost {
+	int64_t kernel;
+	int64_t slab;
+	int64_t left;		/* of the kernel's, when all is closed */
+};
+
+/* Queues the transfers, all but the first of which wait; in the group. */
+static void measure(FIXTURE_DATA(memory) *self, struct cost *cost)
+{
+	static struct zcopy_transfer transfers[TRANSFERS];
+	struct cost before;
+	int device;
+	size_t i;
+
+	write_file(GROUP "/cgroup.procs", "0");
+	for (i = 0; i < TRANSFERS; i++)
+		transfers[i] = transfer_of(self->pair.tx, &self->part, 1, i);
+	/* What the first ones alone need is not counted to the others. */
+	device = device_open();
+	submit_all(device, transfers, 10);
+	before.kernel = figure("kernel");
+	before.slab = figure("slab");
+	submit_all(device, transfers, TRANSFERS);
+	cost->kernel = figure("kernel") - before.kernel;
+	cost->slab = figure("slab") - before.slab;
+	close(device);
+	await_active(0);
+	cost->left = figure("kernel") - before.kernel;
+}
+
+TEST_F(memory, of_a_queued_transfer)
+{
+	struct cost *cost = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long long most = MOST;
+	pid_t child;
+	int status;
+
+	ASSERT_NE(MAP_FAILED, cost);
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		measure(self, cost);
+		_exit(0);
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status);
+	TH_LOG("%lld bytes of kernel memory a queued transfer (%lld of slabs)",
+	       (long long)cost->kernel / TRANSFERS,
+	       (long long)cost->slab / TRANSFERS);
+	/* A debug kernel puts zones around each object that nobody may touch. */
+	if (!access("/sys/kernel/debug/kmemleak", F_OK))
+		most *= 2;
+	EXPECT_GE(most, cost->kernel / TRANSFERS);
+	/* Not for nothing: else somebody else pays. */
+	EXPECT_LE(128, cost->slab / TRANSFERS);
+	/* Slabs are given back in pages and not at once. */
+	EXPECT_GT(cost->kernel / 4, cost->left);
+	munmap(cost, PAGE);
+}
+
+/* A group's limit stops a program, not the machine, and breaks no promise. */
+static void queue_until_refused(FIXTURE_DATA(memory) *self)
+{
+	struct zcopy_submit submit;
+	struct zcopy_transfer transfer;
+	int device = device_open();
+	size_t accepted = 0, cancelled;
+
+	write_file(GROUP "/memory.max", "24M");
+	write_file(GROUP "/memory.swap.max", "0");
+	write_file(GROUP "/cgroup.procs", "0");
+	transfer = transfer_of(self->pair.tx, &self->part, 1, 0);
+	do {
+		submit = submit_of(&transfer, 1);
+		if (submit_call(device, &submit))
+			die("submit");
+		accepted += submit.accepted;
+	} while (submit.accepted);
+	cancelled = cancel_all(device);
+	if (submit.error != -ENOMEM && submit.error != -EAGAIN)
+		die("error %d", submit.error);
+	if (cancelled != accepted)
+		die("%zu of %zu cancelled", cancelled, accepted);
+	close(device);
+	_exit(0);
+}
+
+TEST_F(memory, at_the_limit_of_the_group)
+{
+	pid_t child = fork();
+	int status;
+
+	ASSERT_LE(0, child);
+	if (!child)
+		queue_until_refused(self);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+TEST_HARNESS_MAIN
