@@ -59,7 +59,8 @@ Variables:
   KDIR=<folder>     kernel headers to build and install the module with
   DEBUG=yes         vm: in the kernel of check-debug
   FULL=1            check-debug: the slow tests too (two hours)
-  TESTS='...'       check, check-debug: these tests only (see "make tests-list")
+  TESTS='...'       check, check-debug: these tests and groups of tests only, like
+                    'queue release/sync nginx' (see "make tests-list")
   BENCH='...'       bench: options and names, like '-r 3 small'
   PREFIX, LIBDIR, INCLUDEDIR, BINDIR, MANDIR, DESTDIR
                     where install puts things; default PREFIX: /usr/local

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The tests of "make check": boots the VM with the kernel of folder $1 and what
-# was built for it in folder $2, runs the tests named in TESTS (all, if it is
-# empty), and adds up what the VM reports on the verdict's channel. The last
-# line is the sum; the status says whether all is well.
+# was built for it in folder $2, runs the tests that the words of TESTS choose
+# (all, if there are none), and adds up what the VM reports on the verdict's
+# channel. The last line is the sum; the status says whether all is well.
 
 # shellcheck source=selftests/vm/common.sh
 source "$(dirname "$0")/common.sh"
@@ -17,6 +17,39 @@ fail() {
 	printf 'not ok - %s\n' "$*"
 }
 
+list() {
+	make -s -C "$top_dir/selftests" list "$@"
+}
+
+# Adds to the tests what a word chooses: the one of that name, else those of the
+# group that the list has, else all with that last part. .sh may be left out.
+choose() {
+	local word=${1%.sh} name chosen=() group=() last=()
+
+	for name in "${every[@]}"; do
+		case ${name%.sh} in
+		"$word") chosen=("$name") ;;
+		"${word%/}"/*) [[ " ${listed[*]} " != *" $name "* ]] || group+=("$name") ;;
+		*/"$word") last+=("$name") ;;
+		esac
+	done
+	[[ ${#chosen[@]} -gt 0 ]] || chosen=("${group[@]}")
+	[[ ${#chosen[@]} -gt 0 ]] || chosen=("${last[@]}")
+	[[ ${#chosen[@]} -gt 0 ]] || die "$1 is no test, and no group with tests to" \
+		"run here; there are those of: make tests-list${DEBUG:+ DEBUG=$DEBUG}"
+	tests+=("${chosen[@]}")
+}
+
+mapfile -t listed < <(list)
+mapfile -t every < <(list DEBUG=yes FULL=1)
+read -ra words <<<"${TESTS:-}"
+tests=()
+for word in "${words[@]}"; do
+	choose "$word"
+done
+[[ ${#words[@]} -gt 0 ]] || tests=("${listed[@]}")
+[[ ${#tests[@]} -gt 0 ]] || die "there are no tests to run"
+
 if [[ -n ${DEBUG:-} ]]; then
 	echo "# the debug kernel has no static checks"
 elif make -s -C "$top_dir" style; then
@@ -25,9 +58,6 @@ elif make -s -C "$top_dir" style; then
 else
 	fail style
 fi
-
-read -ra tests <<<"${TESTS:-$(make -s -C "$top_dir/selftests" list | tr '\n' ' ')}"
-[[ ${#tests[@]} -gt 0 ]] || die "there are no tests to run"
 
 servers=''
 if [[ " ${tests[*]} " == *' servers/'* ]]; then
