@@ -8,7 +8,8 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 #define MOST	((1U << _IOC_SIZEBITS) - 1)
 #define HEADER	10

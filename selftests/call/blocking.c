@@ -12,7 +12,8 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 #define SEED	61U
 #define SIZE	(4 * MIB)

@@ -7,7 +7,8 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 #define SEED	81U
 #define SIZE	(4 * MIB)

@@ -8,7 +8,8 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 #define IA32_IOCTL	54
 #define SIZE		(50 * KIB + 1)

@@ -9,7 +9,8 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 #define NAME	"selftest-disk"
 #define SECTORS	(400 * MIB / 512)

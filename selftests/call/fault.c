@@ -14,7 +14,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
+#include "lib/loading.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define FOLDER	"/sys/kernel/debug/"
 #define NTH	"/proc/thread-self/fail-nth"

@@ -2,7 +2,8 @@
 /* A file arrives as it is: every filesystem, every transport, hot and cold. */
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 #define SEED	11U
 

@@ -4,7 +4,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/ring.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	12U
 #define ISLAND	(64 * KIB + 5)

@@ -8,7 +8,9 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/submit.h"
+#include "lib/call.h"
+#include "lib/loading.h"
+#include "lib/watch.h"
 
 static bool node_exists(void)
 {

@@ -12,7 +12,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/door.h"
+#include "lib/watch.h"
 
 #define SEED	91U
 #define SIZE	(2 * MIB + 3)

@@ -7,7 +7,8 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 FIXTURE(packet)
 {

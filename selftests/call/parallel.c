@@ -5,7 +5,8 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 #define SENDERS	8
 #define ROUNDS	10

@@ -6,7 +6,8 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 #define SEED	51U
 #define OTHER	52U

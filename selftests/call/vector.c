@@ -2,7 +2,8 @@
 /* Every shape of a segment vector. */
 #include "kselftest_harness.h"
 
-#include "lib/common.h"
+#include "lib/call.h"
+#include "lib/watch.h"
 
 FIXTURE(vector)
 {

@@ -3,7 +3,7 @@
 #ifndef BREAKER_H
 #define BREAKER_H
 
-#include "common.h"
+#include "content.h"
 
 enum breaking { TRUNCATE, OPEN_WRITE, OPEN_TRUNCATE, BREAKINGS };
 

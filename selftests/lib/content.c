@@ -4,7 +4,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 
-#include "common.h"
+#include "content.h"
 
 static uint64_t word(uint32_t seed, uint64_t index)
 {

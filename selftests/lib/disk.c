@@ -11,7 +11,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
-#include "submit.h"
+#include "disk.h"
 
 #define NAME	"zcopy_disk"
 #define NODE	"/dev/mapper/" NAME

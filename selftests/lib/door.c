@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "door.h"
+#include "submit.h"
 
 /* Both namespaces of the wire have an end; nothing else is in their way. */
 #define VETH_NAME	"veth0"

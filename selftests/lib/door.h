@@ -6,6 +6,7 @@
 #ifndef DOOR_H
 #define DOOR_H
 
+#include "peer.h"
 #include "ring.h"
 
 enum door { SEND, SUBMIT, URING, DOORS };

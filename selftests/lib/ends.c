@@ -7,7 +7,8 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "shim.h"
+#include "ends.h"
+#include "peer.h"
 
 static struct {
 	struct file ext4;

@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <sys/socket.h>
 
-#include "common.h"
+#include "peer.h"
 
 static const struct endpoint {
 	int family;
@@ -218,13 +218,6 @@ void set_nonblocking(int fd)
 		die("set O_NONBLOCK");
 }
 
-bool await(int fd, short events)
-{
-	struct pollfd poller = { .fd = fd, .events = events };
-
-	return poll(&poller, 1, PATIENCE_MS) == 1;
-}
-
 struct part of_file(const struct file *file, uint64_t offset, uint64_t len)
 {
 	uint64_t there = offset < file->size ? file->size - offset : 0;
@@ -402,4 +395,11 @@ const char *reader_finish(struct reader *reader, uint64_t len)
 {
 	pthread_join(reader->thread, NULL);
 	return cursor_verdict(&reader->cursor, len);
+}
+
+bool at_end(int fd)
+{
+	char byte;
+
+	return await(fd, POLLIN) && recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
 }

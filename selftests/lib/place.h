@@ -7,7 +7,7 @@
 #ifndef PLACE_H
 #define PLACE_H
 
-#include "common.h"
+#include "content.h"
 
 enum place_id {
 	PLACE_NFS,	/* first: its server lets nobody open a file for 10 s */

@@ -4,8 +4,9 @@
 #define RING_H
 
 #include <linux/io_uring.h>
+#include <linux/zcopy.h>
 
-#include "submit.h"
+#include "common.h"
 
 struct ring {
 	int fd;

@@ -6,11 +6,13 @@
 #ifndef SENDFILE_H
 #define SENDFILE_H
 
+#include <sys/socket.h>
 #include <zcopy/sendfile.h>
 
 #include "kselftest_harness.h"
 
-#include "door.h"
+#include "peer.h"
+#include "watch.h"
 
 #define SEED	141U
 #define SIZE	(MIB + 9)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "call.h"
 #include "shim.h"
 
 static ssize_t (*shim)(int out, int in, off_t *offset, size_t count);

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The calls of the queue, and the module's coming and going. */
-#include <fcntl.h>
+/* The calls of the queue. */
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 
+#include "call.h"
 #include "submit.h"
 
 /* A test is a process of its own: segments are freed when it ends. */
@@ -175,59 +172,4 @@ bool await_active(uint64_t nr)
 	}
 	close(device);
 	return reached;
-}
-
-void descriptors_allow(size_t nr)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		die("getrlimit");
-	limit.rlim_cur = nr;
-	if (limit.rlim_max < nr)
-		limit.rlim_max = nr;
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		die("allow %zu descriptors", nr);
-}
-
-bool at_end(int fd)
-{
-	char byte;
-
-	return await(fd, POLLIN) && recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
-}
-
-int module_unload(void)
-{
-	return syscall(SYS_delete_module, "zcopy", 0) ? -errno : 0;
-}
-
-int module_unload_soon(void)
-{
-	int error, tries;
-
-	for (tries = 0; tries < PATIENCE_MS; tries++) {
-		error = module_unload();
-		if (error != -EAGAIN)
-			break;
-		poll(NULL, 0, 1);
-	}
-	return error;
-}
-
-int module_load(void)
-{
-	const char *path = getenv("ZCOPY_KO");
-	int error = 0;
-	int fd;
-
-	if (!path)
-		die("ZCOPY_KO is not set");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		die("open %s", path);
-	if (syscall(SYS_finit_module, fd, "", 0))
-		error = -errno;
-	close(fd);
-	return error;
 }

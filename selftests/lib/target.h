@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include "ring.h"
+#include "submit.h"
 
 #define SEED	621U
 #define OTHER	622U

@@ -9,8 +9,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/freebsd_server.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SIZE	(3 * MIB + 77)
 #define SMALL	(16 * KIB)	/* of a socket's buffer */

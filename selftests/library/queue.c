@@ -10,6 +10,7 @@
 #include "kselftest_harness.h"
 
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	341U
 #define SIZE	MIB

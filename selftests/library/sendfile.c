@@ -8,7 +8,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "lib/call.h"
+#include "lib/disk.h"
 #include "lib/sendfile.h"
+#include "lib/submit.h"
 
 TEST_F(sendfile, whole_and_ranges)
 {

@@ -13,6 +13,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "lib/call.h"
+#include "lib/disk.h"
+#include "lib/door.h"
 #include "lib/sendfile.h"
 
 #define BAD	(500 * KIB)	/* offset of a page that cannot be read */

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "lib/disk.h"
+#include "lib/door.h"
 #include "lib/sendfile.h"
 
 #define OTHER	142U

@@ -16,7 +16,9 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/submit.h"
+#include "lib/call.h"
+#include "lib/disk.h"
+#include "lib/watch.h"
 
 #define SIZE	(MIB + 9)
 #define BAD	(500 * KIB)	/* offset of a page that cannot be read */

@@ -8,7 +8,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/peer.h"
 #include "lib/shim.h"
+#include "lib/watch.h"
 
 #define SIZE	END_SIZE
 #define START	5	/* position of every file before a call */

@@ -10,7 +10,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/shim.h"
+#include "lib/watch.h"
 
 #define SIZE	(8 * MIB)
 #define LIMIT	(MIB + 100)

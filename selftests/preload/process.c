@@ -17,7 +17,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/shim.h"
+#include "lib/watch.h"
 
 #define SIZE	100003
 

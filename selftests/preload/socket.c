@@ -14,7 +14,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/peer.h"
 #include "lib/shim.h"
+#include "lib/watch.h"
 
 #define SIZE	(1 << 20)
 #define BUFFER	(64 * 1024)

@@ -6,7 +6,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
+#include "lib/disk.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	221U
 #define SIZE	(2 * MIB)

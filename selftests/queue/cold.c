@@ -8,7 +8,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
+#include "lib/disk.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	211U
 #define SIZE	(2 * MIB)

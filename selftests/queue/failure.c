@@ -5,7 +5,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
+#include "lib/disk.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	321U
 #define SIZE	(2 * MIB)

@@ -8,7 +8,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED		331U
 #define SIZE		MIB

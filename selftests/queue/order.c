@@ -6,7 +6,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED		201U
 #define SIZE		(4 * MIB)

@@ -10,7 +10,11 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
+#include "lib/disk.h"
+#include "lib/loading.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	231U
 #define SIZE	(2 * MIB)

@@ -7,7 +7,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define RECORD	sizeof(struct zcopy_completion)
 #define SIZE	MIB

@@ -9,7 +9,11 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
+#include "lib/disk.h"
 #include "lib/door.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	311U
 #define SIZE	MIB

@@ -9,7 +9,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SMALL	(64 * 1024)	/* of a socket buffer */
 #define RECORD	sizeof(struct zcopy_completion)

@@ -7,7 +7,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	281U
 #define SIZE	(64 * KIB)

@@ -10,7 +10,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	291U
 #define SIZE	MIB

@@ -15,7 +15,10 @@
 #include "kselftest_harness.h"
 
 #include "lib/breaker.h"
+#include "lib/call.h"
 #include "lib/door.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	711U
 #define SIZE	(2 * MIB)

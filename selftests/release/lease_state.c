@@ -10,7 +10,11 @@
 #include "kselftest_harness.h"
 
 #include "lib/breaker.h"
+#include "lib/call.h"
+#include "lib/disk.h"
 #include "lib/door.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	691U
 #define SIZE	MIB

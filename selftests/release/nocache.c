@@ -9,7 +9,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/door.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	651U
 #define SIZE	(2 * MIB)

@@ -12,7 +12,11 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/door.h"
+#include "lib/loading.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	631U
 #define SIZE	MIB		/* much more than the receiver takes unread */

@@ -11,7 +11,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/door.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	400U		/* of a round's content, and the next ones */
 #define OTHER	399U

@@ -11,7 +11,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/door.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	731U
 #define OTHER	732U

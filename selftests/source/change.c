@@ -5,8 +5,10 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/submit.h"
+#include "lib/call.h"
 #include "lib/place.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED		(COARSE | 11)
 #define BUFFER		(64 * (int)KIB)

@@ -9,7 +9,9 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/submit.h"
+#include "lib/watch.h"
 
 FIXTURE(source_generated)
 {

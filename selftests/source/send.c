@@ -5,8 +5,10 @@
 
 #include "kselftest_harness.h"
 
-#include "lib/submit.h"
+#include "lib/call.h"
 #include "lib/place.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 /* More than two of the stretches that the universal source reads. */
 #define SIZE		700001ULL

@@ -7,6 +7,8 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
+#include "lib/disk.h"
 #include "lib/target.h"
 
 struct submission {

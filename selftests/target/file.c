@@ -12,7 +12,11 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
+#include "lib/disk.h"
+#include "lib/ring.h"
 #include "lib/target.h"
+#include "lib/watch.h"
 
 #define SIZE	(3 * MIB + 4321)
 #define POSITION 7

@@ -9,8 +9,11 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/door.h"
 #include "lib/place.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	461U
 #define SIZE	(200 * KIB)

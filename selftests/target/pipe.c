@@ -13,7 +13,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/ring.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	611U
 #define OTHER	612U

@@ -13,7 +13,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/door.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	401U
 #define SIZE	(MIB + 1)

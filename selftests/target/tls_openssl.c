@@ -10,7 +10,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/door.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	441U
 #define SIZE	(MIB + 1)

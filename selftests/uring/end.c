@@ -7,7 +7,12 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
+#include "lib/disk.h"
+#include "lib/loading.h"
 #include "lib/ring.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	361U
 #define SIZE	(2 * MIB)

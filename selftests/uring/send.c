@@ -6,7 +6,10 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/call.h"
 #include "lib/ring.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
 
 #define SEED	351U
 #define SIZE	(2 * MIB)
