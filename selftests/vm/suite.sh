@@ -10,8 +10,9 @@
 #   begin TEST
 #   end TEST PASSED FAILED SKIPPED
 #
-# After each test nothing of it may be left: no process, no reference held by
-# the module, nothing in the kernel's log. That costs the test a failure.
+# A test runs in the top of the folder's copy, whatever its group is. After each
+# nothing of it may be left: no process, no reference held by the module, nothing
+# in the kernel's log. That costs the test a failure.
 
 set -uo pipefail
 
