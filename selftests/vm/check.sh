@@ -35,8 +35,8 @@ choose() {
 	done
 	[[ ${#chosen[@]} -gt 0 ]] || chosen=("${group[@]}")
 	[[ ${#chosen[@]} -gt 0 ]] || chosen=("${last[@]}")
-	[[ ${#chosen[@]} -gt 0 ]] || die "$1 is no test, and no group with tests to" \
-		"run here; there are those of: make tests-list${DEBUG:+ DEBUG=$DEBUG}"
+	[[ ${#chosen[@]} -gt 0 ]] || die "TESTS: there is no test $1, and no group" \
+		"with tests to run here: see make tests-list${DEBUG:+ DEBUG=$DEBUG}"
 	tests+=("${chosen[@]}")
 }
 

@@ -10,7 +10,7 @@
 #   begin TEST
 #   end TEST PASSED FAILED SKIPPED
 #
-# A test runs in the top of the folder's copy, whatever its group is. After each
+# A test runs in the top of the folder's copy, whatever its group is. After each,
 # nothing of it may be left: no process, no reference held by the module, nothing
 # in the kernel's log. That costs the test a failure.
 
