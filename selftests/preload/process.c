@@ -447,9 +447,9 @@ static const char *tells_all(const char *output)
 	int child, parent;
 
 	if (!second ||
-	    sscanf(output, "zcopy-preload: preload_process[%d]", &child) != 1 ||
-	    sscanf(++second, "zcopy-preload: preload_process[%d]",
-		   &parent) != 1 || child == parent ||
+	    sscanf(output, "zcopy-preload: process[%d]", &child) != 1 ||
+	    sscanf(++second, "zcopy-preload: process[%d]", &parent) != 1 ||
+	    child == parent ||
 	    strncmp(strchr(output, ']') + 1, child_line, strlen(child_line)) ||
 	    strcmp(strchr(second, ']') + 1, parent_line))
 		return output;
