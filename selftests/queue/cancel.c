@@ -306,6 +306,156 @@ TEST_F(cancel, all_of_them)
 		pair_close(&pairs[i]);
 }
 
+#define LONG	300		/* more than are cancelled at a time */
+#define ANSWER	(8 * KIB)
+
+enum what { BY_USER_DATA, BY_SOCKET, ALL, WHATS };
+
+/* How many were asked to end. */
+static int cancel_by(enum what what, int device, int socket)
+{
+	switch (what) {
+	case BY_USER_DATA:
+		return cancel_user_data(device, 0);
+	case BY_SOCKET:
+		return cancel_socket(device, socket);
+	default:
+		return cancel_all(device);
+	}
+}
+
+/*
+ * A long queue is cancelled while its socket is read. It is done piece by piece,
+ * and yet what the client gets is always the beginning of what was queued: no
+ * answer follows one of which something is missing.
+ */
+TEST_F(cancel, long_queue)
+{
+	struct zcopy_completion done[LONG];
+	struct part parts[LONG];
+	struct reader reader;
+	enum what what;
+	int round;
+
+	for (round = 0; round < 30; round++) {
+		uint64_t total = 0, bytes = 0;
+		int cancelled, ended = 0;
+		struct pair pair;
+		size_t i;
+
+		what = round % WHATS;
+		pair_open(&pair, round % 2 ? UNIX : TCP4, SMALL);
+		for (i = 0; i < LONG; i++) {
+			parts[i] = of_file(&self->file, i * PAGE, ANSWER);
+			submit_one(self->device, pair.tx, &parts[i],
+				   what == BY_USER_DATA ? 0 : i);
+		}
+		reader_start(&reader, pair.rx, parts, LONG);
+		cancelled = cancel_by(what, self->device, pair.tx);
+		EXPECT_EQ(0, cancel_by(what, self->device, pair.tx));
+		ASSERT_EQ(LONG, reap(self->device, done, LONG));
+		for (i = 0; i < LONG; i++) {
+			EXPECT_EQ(done[i].error ? -ECANCELED : 0, done[i].error);
+			EXPECT_TRUE(done[i].error || done[i].bytes == ANSWER);
+			ended += !!done[i].error;
+			bytes += done[i].bytes;
+		}
+		EXPECT_LE(ended, cancelled);
+		/* Where the names tell them apart: nothing behind the first gap. */
+		for (i = 0; what != BY_USER_DATA && i < LONG; i++)
+			if (done[i].bytes)
+				total = total > done[i].user_data + 1 ? total :
+					done[i].user_data + 1;
+		for (i = 0; what != BY_USER_DATA && i < LONG; i++)
+			if (done[i].user_data + 1 < total) {
+				EXPECT_EQ(0, done[i].error) {
+					TH_LOG("%ju of %ju", (uintmax_t)
+					       done[i].user_data,
+					       (uintmax_t)total);
+				}
+			}
+		shutdown(pair.tx, SHUT_WR);
+		EXPECT_STREQ("", reader_finish(&reader, bytes));
+		pair_close(&pair);
+	}
+}
+
+struct canceller {
+	pthread_t thread;
+	int device;
+	int socket;
+	enum what what;
+	int cancelled;
+};
+
+static void *canceller_main(void *arg)
+{
+	struct canceller *canceller = arg;
+	int i;
+
+	for (i = 0; i < 20; i++)
+		canceller->cancelled += cancel_by(canceller->what,
+						  canceller->device,
+						  canceller->socket);
+	return NULL;
+}
+
+/* Several cancel what others submit: each completes once, none is asked twice. */
+TEST_F(cancel, by_several_threads)
+{
+	struct zcopy_completion done[LONG];
+	struct canceller cancellers[WHATS];
+	struct pair pairs[3];
+	bool seen[LONG] = {};
+	int i, asked = 0, ended = 0;
+
+	for (i = 0; i < 3; i++)
+		pair_open(&pairs[i], i ? UNIX : TCP4, SMALL);
+	for (i = 0; i < WHATS; i++) {
+		cancellers[i] = (struct canceller){
+			.device = self->device, .socket = pairs[i].tx, .what = i,
+		};
+		ASSERT_EQ(0, pthread_create(&cancellers[i].thread, NULL,
+					    canceller_main, &cancellers[i]));
+	}
+	for (i = 0; i < LONG; i++)
+		submit_one(self->device, pairs[i % 3].tx, &self->parts[0], i);
+	for (i = 0; i < WHATS; i++) {
+		ASSERT_EQ(0, pthread_join(cancellers[i].thread, NULL));
+		asked += cancellers[i].cancelled;
+	}
+	asked += cancel_all(self->device);
+	EXPECT_EQ(LONG, asked);
+	ASSERT_EQ(LONG, reap(self->device, done, LONG));
+	for (i = 0; i < LONG; i++) {
+		ASSERT_GT(LONG, done[i].user_data);
+		EXPECT_FALSE(seen[done[i].user_data]);
+		seen[done[i].user_data] = true;
+		ended += done[i].error == -ECANCELED;
+	}
+	EXPECT_EQ(LONG, ended);
+	EXPECT_EQ(0, cancel_all(self->device));
+	for (i = 0; i < 3; i++)
+		pair_close(&pairs[i]);
+}
+
+/* One that has begun is asked once. */
+TEST_F(cancel, asked_before)
+{
+	const struct part cold = of_file(&self->cold, 0, 0);
+
+	disk_suspend();
+	submit_one(self->device, self->pair.tx, &cold, 5);
+	ASSERT_TRUE(disk_await_readers(1));
+	EXPECT_EQ(1, cancel_user_data(self->device, 5));
+	EXPECT_EQ(0, cancel_user_data(self->device, 5));
+	EXPECT_EQ(0, cancel_socket(self->device, self->pair.tx));
+	EXPECT_EQ(0, cancel_all(self->device));
+	disk_resume();
+	EXPECT_STREQ("", completes(self->device, 5, 0, -ECANCELED,
+				   ZCOPY_C_CANCELLED));
+}
+
 TEST_F(cancel, errors)
 {
 	const struct {
