@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 
@@ -356,6 +357,80 @@ TEST_F(submit, nonblocking_socket)
 	shutdown(pair.tx, SHUT_WR);
 	EXPECT_STREQ("", reader_finish(&reader, parts_total(parts, 100)));
 	pair_close(&pair);
+}
+
+#define PIPES	600
+
+/* How many of the pipes have something in them. */
+static int count_filled(int (*pipes)[2])
+{
+	int i, left, filled = 0;
+
+	for (i = 0; i < PIPES; i++) {
+		if (ioctl(pipes[i][0], FIONREAD, &left))
+			die("FIONREAD");
+		filled += left > 0;
+	}
+	return filled;
+}
+
+/* As many transfers as there are pipes, 1 MiB to each, in one call. */
+static void fill_pipes(int (*pipes)[2], const struct part *part)
+{
+	struct zcopy_transfer transfers[PIPES];
+	int i, device = device_open();
+
+	for (i = 0; i < PIPES; i++)
+		transfers[i] = transfer_of(pipes[i][1], part, 1, i);
+	submit_all(device, transfers, PIPES);
+	/* The parent kills it before; or tries again. */
+	pause();
+}
+
+/*
+ * Who is killed in a call that sends a lot is gone before all is sent. In most
+ * tries the signal comes early enough to tell.
+ */
+TEST_F(submit, killed)
+{
+	static int pipes[PIPES][2];
+	struct file file;
+	struct part part;
+	int i, try, before = PIPES, after = PIPES;
+
+	descriptors_allow(3 * PIPES);
+	file_make(&file, TMPFS, MIB, SEED);
+	part = of_file(&file, 0, 0);
+	for (try = 0; try < 10 && before > PIPES / 2; try++) {
+		uint64_t since = 0;
+		pid_t child;
+
+		for (i = 0; i < PIPES; i++) {
+			ASSERT_EQ(0, pipe(pipes[i]));
+			ASSERT_EQ(MIB, fcntl(pipes[i][1], F_SETPIPE_SZ, MIB));
+		}
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
+			fill_pipes(pipes, &part);
+			_exit(0);
+		}
+		do
+			before = count_filled(pipes);
+		while (!before && patience(&since));
+		kill(child, SIGKILL);
+		ASSERT_EQ(child, waitpid(child, NULL, 0));
+		EXPECT_TRUE(await_active(0));
+		after = count_filled(pipes);
+		for (i = 0; i < PIPES; i++) {
+			close(pipes[i][0]);
+			close(pipes[i][1]);
+		}
+	}
+	TH_LOG("%d pipes were filled when the signal came, %d in the end",
+	       before, after);
+	EXPECT_GT(PIPES, after);
+	file_close(&file);
 }
 
 TEST_HARNESS_MAIN
