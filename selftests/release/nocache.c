@@ -4,7 +4,10 @@
  * what others have done meanwhile.
  */
 #include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include "kselftest_harness.h"
@@ -466,6 +469,79 @@ TEST_F(large, cache_does_not_grow)
 	EXPECT_EQ(LARGE, done.bytes);
 	EXPECT_EQ(0, done.error);
 	EXPECT_TRUE(await_dropped(&self->file, 0, LARGE, 0));
+}
+
+/*
+ * A filesystem whose blocks are larger than a page: what comes into memory are
+ * folios of a block at least, of which an element of a gather list may be the
+ * end alone.
+ */
+FIXTURE(blocks)
+{
+	struct watch watch;
+	struct file file;
+	int device;
+};
+
+FIXTURE_VARIANT(blocks)
+{
+	enum transport transport;
+};
+
+FIXTURE_VARIANT_ADD(blocks, wire4) { .transport = WIRE4 };
+FIXTURE_VARIANT_ADD(blocks, loopback) { .transport = TCP4 };
+/* The socket copies: pages are judged before the transfer has moved on. */
+FIXTURE_VARIANT_ADD(blocks, unix) { .transport = UNIX };
+
+FIXTURE_SETUP(blocks)
+{
+	char image[PATH_MAX], place[PATH_MAX];
+
+	/* Goes with this process, whatever becomes of it. */
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		die("a mount namespace");
+	snprintf(image, sizeof(image), "%s/image", directory(EXT4));
+	snprintf(place, sizeof(place), "%s/place", directory(EXT4));
+	ASSERT_EQ(0, run("truncate -s 512M %s && mkfs.xfs -q -b size=16k %s && mkdir %s && mount -o loop %s %s && rm %s",
+			 image, image, place, image, place, image));
+	setenv("ZCOPY_TESTDIR_XFS", place, 1);
+	watch_begin(&self->watch);
+	self->device = device_open();
+	file_make(&self->file, XFS, SIZE, SEED);
+}
+
+FIXTURE_TEARDOWN(blocks)
+{
+	close(self->device);
+	EXPECT_STREQ("", file_intact(&self->file));
+	file_close(&self->file);
+	EXPECT_STREQ("", watch_end(&self->watch));
+	EXPECT_EQ(0, run("umount $ZCOPY_TESTDIR_XFS && rmdir $ZCOPY_TESTDIR_XFS"));
+}
+
+TEST_F(blocks, dropped_as_a_whole)
+{
+	/* A block is four pages. */
+	const uint64_t offsets[] = { 0, PAGE, 3 * PAGE + 9, 40 * PAGE - 1 };
+	const uint64_t lengths[] = { 0, 1, 100 * KIB, MIB };
+	size_t i;
+
+	for (i = 0; i < 16; i++) {
+		const struct part part = of_file(&self->file, offsets[i / 4],
+						 lengths[i % 4]);
+		const struct map none = {};
+		struct zcopy_completion done;
+
+		file_chill(&self->file);
+		EXPECT_STREQ("", carry(i % DOORS, self->device,
+				       variant->transport, &part, 1,
+				       ZCOPY_NOCACHE, &done));
+		EXPECT_TRUE(await_active(0));
+		EXPECT_STREQ("", await_map(&self->file, &none)) {
+			TH_LOG("%ju bytes at %ju", (uintmax_t)part.want.len,
+			       (uintmax_t)part.want.pos);
+		}
+	}
 }
 
 int main(int argc, char **argv)

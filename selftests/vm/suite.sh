@@ -27,6 +27,8 @@ harmless='suspect GRO implementation|hrtimer: interrupt took|clocksource: |hogge
 # A server of NFS that nobody relies on.
 harmless+='|NFSD: (Unable to initialize client recovery|Is nfsdcld running)'
 harmless+='|kobject_add_internal failed for zcopy \(error: -12'
+# A filesystem of blocks larger than a page.
+harmless+='|XFS .*: EXPERIMENTAL: .* Large Block Size'
 harmless+='|e1000e .*: __pskb_pull_tail failed'
 
 verdict() {
