@@ -12,6 +12,9 @@
 #include "lib/submit.h"
 #include "lib/watch.h"
 
+/* The kernel finds one. */
+static const struct sockaddr any_name = { .sa_family = AF_UNIX };
+
 FIXTURE(refused)
 {
 	struct watch watch;
@@ -89,6 +92,12 @@ FIXTURE_VARIANT_ADD(refused, mptcp_listening)
 	.error = ENOTCONN, .listens = true,
 };
 
+FIXTURE_VARIANT_ADD(refused, unix_listening)
+{
+	.family = AF_UNIX, .type = SOCK_STREAM, .error = ENOTCONN,
+	.listens = true,
+};
+
 FIXTURE_VARIANT_ADD(refused, alg_operation)
 {
 	.family = AF_ALG, .type = SOCK_SEQPACKET, .error = EPROTONOSUPPORT,
@@ -122,6 +131,9 @@ TEST_F(refused, file)
 	int operation;
 
 	ASSERT_LE(0, fd);
+	/* It wants a name before it listens. */
+	if (variant->listens && variant->family == AF_UNIX)
+		ASSERT_EQ(0, bind(fd, &any_name, sizeof(any_name.sa_family)));
 	if (variant->listens)
 		ASSERT_EQ(0, listen(fd, 1));
 	if (variant->operation) {
@@ -143,6 +155,55 @@ TEST_F(refused, file)
 }
 
 /* Connected, and even so not of a kind that may carry a file's pages. */
+/* Whichever way it came to be connected, and when the peer has gone. */
+TEST(connected_unix)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sizeof(name);
+	struct zcopy_completion done;
+	int device = device_open();
+	struct watch watch;
+	struct file file;
+	struct part part;
+	int fds[3], pair[2];
+	size_t i;
+
+	watch_begin(&watch);
+	file_make(&file, TMPFS, 64 * KIB, 41);
+	part = of_file(&file, 0, 1000);
+	fds[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+	ASSERT_EQ(0, bind(fds[0], &any_name, sizeof(any_name.sa_family)));
+	ASSERT_EQ(0, listen(fds[0], 1));
+	ASSERT_EQ(0, getsockname(fds[0], (struct sockaddr *)&name, &len));
+	fds[1] = socket(AF_UNIX, SOCK_STREAM, 0);
+	EXPECT_EQ(-ENOTCONN, send_parts(device, fds[1], &part, 1, 0, &done));
+	/* Connected, and nobody has accepted it yet. */
+	ASSERT_EQ(0, connect(fds[1], (struct sockaddr *)&name, len));
+	EXPECT_EQ(0, send_parts(device, fds[1], &part, 1, 0, &done));
+	EXPECT_EQ(0, done.error);
+	fds[2] = accept(fds[0], NULL, NULL);
+	ASSERT_LE(0, fds[2]);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	for (i = 1; i < 3; i++) {
+		EXPECT_EQ(0, send_parts(device, fds[i], &part, 1, 0, &done));
+		EXPECT_EQ(0, done.error);
+		EXPECT_EQ(0, send_parts(device, pair[i - 1], &part, 1, 0, &done));
+		EXPECT_EQ(0, done.error);
+	}
+	close(fds[2]);
+	close(pair[1]);
+	EXPECT_EQ(0, send_parts(device, fds[1], &part, 1, 0, &done));
+	EXPECT_EQ(-EPIPE, done.error);
+	EXPECT_EQ(0, send_parts(device, pair[0], &part, 1, 0, &done));
+	EXPECT_EQ(-EPIPE, done.error);
+	close(pair[0]);
+	close(fds[1]);
+	close(fds[0]);
+	file_close(&file);
+	EXPECT_STREQ("", watch_end(&watch));
+	close(device);
+}
+
 TEST(connected_datagrams)
 {
 	const int types[] = { SOCK_DGRAM, SOCK_SEQPACKET };
