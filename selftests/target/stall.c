@@ -21,6 +21,7 @@
 #define SEED	421U
 #define SMALL	16		/* transfers of an answer of many */
 #define ROUNDS	100
+#define CORKS	500
 #define BOUND	(10 * 1000000ULL * slowdown())	/* nanoseconds */
 
 /* An answer: its parts, and how they are handed over. */
@@ -289,6 +290,114 @@ TEST_F(stall, unacknowledged)
  * What is handed over alone, behind what is on its way, waits for the answer
  * to that, as what send(2) is given does; but not with TCP_NODELAY.
  */
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000ULL + time.tv_nsec;
+}
+
+/*
+ * Sends answers of many small parts until it is told to stop, each when the one
+ * before has arrived, so that the first packet leaves and there is a rest.
+ */
+struct endless {
+	struct zcopy_completion completion;
+	const struct shape *shape;
+	int device;
+	int socket;
+	unsigned long begun;	/* atomic */
+	unsigned long sent;	/* atomic */
+	uint64_t took;		/* nanoseconds, the last one */
+	bool stop;		/* atomic */
+	int error;
+};
+
+static void *send_endlessly(void *arg)
+{
+	struct endless *endless = arg;
+
+	while (!__atomic_load_n(&endless->stop, __ATOMIC_RELAXED)) {
+		uint64_t start;
+		int err, left;
+
+		if (ioctl(endless->socket, SIOCOUTQ, &left))
+			die("SIOCOUTQ");
+		if (left)
+			continue;
+		__atomic_fetch_add(&endless->begun, 1, __ATOMIC_RELEASE);
+		start = now();
+		err = send_parts(endless->device, endless->socket,
+				 endless->shape->parts, endless->shape->nr, 0,
+				 &endless->completion);
+		endless->took = now() - start;
+		endless->error = err ?: endless->completion.error;
+		__atomic_fetch_add(&endless->sent, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static void *receive_endlessly(void *arg)
+{
+	static char bytes[64 * KIB];
+
+	while (recv(*(int *)arg, bytes, sizeof(bytes), 0) > 0)
+		;
+	return NULL;
+}
+
+/* What is let go of at once is no reason to take a cork of somebody else away. */
+TEST_F(stall, cork_of_another_thread)
+{
+	struct endless endless = {
+		.shape = &self->shapes[4], .device = self->device,
+	};
+	pthread_t sender, receiver;
+	struct pair pair;
+	int round, lost = 0;
+
+	/* With TCP_NODELAY there is no rest. */
+	if (!is_tcp(variant->transport) || variant->no_delay)
+		return;
+	pair_open(&pair, variant->transport, 0);
+	endless.socket = pair.tx;
+	ASSERT_EQ(0, pthread_create(&receiver, NULL, receive_endlessly, &pair.rx));
+	ASSERT_EQ(0, pthread_create(&sender, NULL, send_endlessly, &endless));
+	for (round = 0; round < CORKS; round++) {
+		const unsigned long before = __atomic_load_n(&endless.sent,
+							     __ATOMIC_ACQUIRE);
+		socklen_t len = sizeof(int);
+		uint64_t since = 0, start;
+		int cork = 1;
+
+		/* At any moment of a call. */
+		while (__atomic_load_n(&endless.begun, __ATOMIC_ACQUIRE) == before)
+			;
+		start = now();
+		while (now() - start < endless.took * (round % 97) / 97)
+			;
+		ASSERT_EQ(0, setsockopt(pair.tx, IPPROTO_TCP, TCP_CORK, &cork,
+					sizeof(cork)));
+		while (__atomic_load_n(&endless.sent, __ATOMIC_ACQUIRE) == before)
+			ASSERT_TRUE(patience(&since));
+		cork = 0;
+		ASSERT_EQ(0, getsockopt(pair.tx, IPPROTO_TCP, TCP_CORK, &cork,
+					&len));
+		lost += !cork;
+		cork = 0;
+		ASSERT_EQ(0, setsockopt(pair.tx, IPPROTO_TCP, TCP_CORK, &cork,
+					sizeof(cork)));
+	}
+	EXPECT_EQ(0, lost);
+	__atomic_store_n(&endless.stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(sender, NULL));
+	EXPECT_EQ(0, endless.error);
+	shutdown(pair.tx, SHUT_WR);
+	ASSERT_EQ(0, pthread_join(receiver, NULL));
+	pair_close(&pair);
+}
+
 TEST_F(stall, one_by_one)
 {
 	const struct part parts[] = {
@@ -322,14 +431,6 @@ TEST_F(stall, one_by_one)
 	deafen(false);
 	for (door = SEND; door < DOORS; door++)
 		pair_close(&pairs[door]);
-}
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000ULL + time.tv_nsec;
 }
 
 static int compare(const void *a, const void *b)
