@@ -309,12 +309,12 @@ TEST_F(cancel, all_of_them)
 #define LONG	300		/* more than are cancelled at a time */
 #define ANSWER	(8 * KIB)
 
-enum what { BY_USER_DATA, BY_SOCKET, ALL, WHATS };
+enum way { BY_USER_DATA, BY_SOCKET, ALL, WAYS };
 
 /* How many were asked to end. */
-static int cancel_by(enum what what, int device, int socket)
+static int cancel_by(enum way way, int device, int socket)
 {
-	switch (what) {
+	switch (way) {
 	case BY_USER_DATA:
 		return cancel_user_data(device, 0);
 	case BY_SOCKET:
@@ -334,7 +334,7 @@ TEST_F(cancel, long_queue)
 	struct zcopy_completion done[LONG];
 	struct part parts[LONG];
 	struct reader reader;
-	enum what what;
+	enum way way;
 	int round;
 
 	for (round = 0; round < 30; round++) {
@@ -343,16 +343,16 @@ TEST_F(cancel, long_queue)
 		struct pair pair;
 		size_t i;
 
-		what = round % WHATS;
+		way = round % WAYS;
 		pair_open(&pair, round % 2 ? UNIX : TCP4, SMALL);
 		for (i = 0; i < LONG; i++) {
 			parts[i] = of_file(&self->file, i * PAGE, ANSWER);
 			submit_one(self->device, pair.tx, &parts[i],
-				   what == BY_USER_DATA ? 0 : i);
+				   way == BY_USER_DATA ? 0 : i);
 		}
 		reader_start(&reader, pair.rx, parts, LONG);
-		cancelled = cancel_by(what, self->device, pair.tx);
-		EXPECT_EQ(0, cancel_by(what, self->device, pair.tx));
+		cancelled = cancel_by(way, self->device, pair.tx);
+		EXPECT_EQ(0, cancel_by(way, self->device, pair.tx));
 		ASSERT_EQ(LONG, reap(self->device, done, LONG));
 		for (i = 0; i < LONG; i++) {
 			EXPECT_EQ(done[i].error ? -ECANCELED : 0, done[i].error);
@@ -362,11 +362,11 @@ TEST_F(cancel, long_queue)
 		}
 		EXPECT_LE(ended, cancelled);
 		/* Where the names tell them apart: nothing behind the first gap. */
-		for (i = 0; what != BY_USER_DATA && i < LONG; i++)
+		for (i = 0; way != BY_USER_DATA && i < LONG; i++)
 			if (done[i].bytes)
 				total = total > done[i].user_data + 1 ? total :
 					done[i].user_data + 1;
-		for (i = 0; what != BY_USER_DATA && i < LONG; i++)
+		for (i = 0; way != BY_USER_DATA && i < LONG; i++)
 			if (done[i].user_data + 1 < total) {
 				EXPECT_EQ(0, done[i].error) {
 					TH_LOG("%ju of %ju", (uintmax_t)
@@ -384,7 +384,7 @@ struct canceller {
 	pthread_t thread;
 	int device;
 	int socket;
-	enum what what;
+	enum way way;
 	int cancelled;
 };
 
@@ -394,7 +394,7 @@ static void *canceller_main(void *arg)
 	int i;
 
 	for (i = 0; i < 20; i++)
-		canceller->cancelled += cancel_by(canceller->what,
+		canceller->cancelled += cancel_by(canceller->way,
 						  canceller->device,
 						  canceller->socket);
 	return NULL;
@@ -404,23 +404,23 @@ static void *canceller_main(void *arg)
 TEST_F(cancel, by_several_threads)
 {
 	struct zcopy_completion done[LONG];
-	struct canceller cancellers[WHATS];
+	struct canceller cancellers[WAYS];
 	struct pair pairs[3];
 	bool seen[LONG] = {};
 	int i, asked = 0, ended = 0;
 
 	for (i = 0; i < 3; i++)
 		pair_open(&pairs[i], i ? UNIX : TCP4, SMALL);
-	for (i = 0; i < WHATS; i++) {
+	for (i = 0; i < WAYS; i++) {
 		cancellers[i] = (struct canceller){
-			.device = self->device, .socket = pairs[i].tx, .what = i,
+			.device = self->device, .socket = pairs[i].tx, .way = i,
 		};
 		ASSERT_EQ(0, pthread_create(&cancellers[i].thread, NULL,
 					    canceller_main, &cancellers[i]));
 	}
 	for (i = 0; i < LONG; i++)
 		submit_one(self->device, pairs[i % 3].tx, &self->parts[0], i);
-	for (i = 0; i < WHATS; i++) {
+	for (i = 0; i < WAYS; i++) {
 		ASSERT_EQ(0, pthread_join(cancellers[i].thread, NULL));
 		asked += cancellers[i].cancelled;
 	}

@@ -17,16 +17,24 @@
 #define WAKERS	2
 #define STREAMS	256
 
-/*
- * A stream. Each line is in a cache line of its own, as several processors have
- * it in their hands.
+/* As several processors have these in their hands, none shares a cache line. */
+#define LINE	(128 - sizeof(long))
+
+/**
+ * struct stream - what is shared of a stream
+ * @state: see module/state.h
+ * @room:  there is room in its target
+ * @given: times that a wake-up made its caller the runner
+ * @waits: what wait_for_room() found
  */
 struct stream {
-	atomic_t state __attribute__((aligned(128)));
-	int room __attribute__((aligned(128)));
-	/* Times that a wake-up made its caller the runner. */
-	int given __attribute__((aligned(128)));
-	bool waits;		/* the runner's */
+	atomic_t state;
+	char after_state[LINE];
+	int room;
+	char after_room[LINE];
+	int given;
+	char after_given[LINE];
+	bool waits;
 };
 
 /* In every order, by one thread; else with random pauses, by two. */
@@ -245,7 +253,8 @@ static struct stream streams[STREAMS];
 static pthread_barrier_t barrier;
 static bool stop;
 static struct {
-	unsigned long at __attribute__((aligned(128)));
+	unsigned long at;
+	char after[LINE];
 } runner, waker;
 
 static void keep_pace(unsigned long *own, const unsigned long *other)

@@ -502,8 +502,10 @@ FIXTURE_SETUP(blocks)
 		die("a mount namespace");
 	snprintf(image, sizeof(image), "%s/image", directory(EXT4));
 	snprintf(place, sizeof(place), "%s/place", directory(EXT4));
-	ASSERT_EQ(0, run("truncate -s 512M %s && mkfs.xfs -q -b size=16k %s && mkdir %s && mount -o loop %s %s && rm %s",
-			 image, image, place, image, place, image));
+	ASSERT_EQ(0, run("truncate -s 512M %s", image));
+	ASSERT_EQ(0, run("mkfs.xfs -q -b size=16k %s", image));
+	ASSERT_EQ(0, run("mkdir %s && mount -o loop %s %s", place, image, place));
+	ASSERT_EQ(0, unlink(image));
 	setenv("ZCOPY_TESTDIR_XFS", place, 1);
 	watch_begin(&self->watch);
 	self->device = device_open();

@@ -8,9 +8,11 @@
 
 #include <stdbool.h>
 
-typedef struct {
+struct atomic {
 	int counter;
-} atomic_t;
+};
+
+#define atomic_t	struct atomic
 
 /* The program's: before each operation. */
 void atomic_step(void);
