@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What one open of the device owns. */
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/slab.h>
-#include <linux/wait_bit.h>
 
 #include "context.h"
-
-/* Those of closed files included, which their last streams keep. */
-static atomic_t nr_contexts = ATOMIC_INIT(0);
-
-/* No file is open any more: wait for what its transfers still hold. */
-void zcopy_context_exit(void)
-{
-	wait_var_event(&nr_contexts, !atomic_read(&nr_contexts));
-}
 
 struct zcopy_context *zcopy_context_create(void)
 {
@@ -22,7 +13,8 @@ struct zcopy_context *zcopy_context_create(void)
 	context = kzalloc(sizeof(*context), GFP_KERNEL_ACCOUNT);
 	if (!context)
 		return NULL;
-	atomic_inc(&nr_contexts);
+	/* Whatever of it is left when its file is closed, a flight or a stream. */
+	__module_get(THIS_MODULE);
 	refcount_set(&context->refs, 1);
 	zcopy_account_init(&context->account);
 	mutex_init(&context->memory_lock);
@@ -36,7 +28,11 @@ struct zcopy_context *zcopy_context_create(void)
 	return context;
 }
 
-/* Whoever drops the last reference frees it; nothing runs in it any more. */
+/*
+ * Whoever drops the last reference frees it; nothing runs in it any more. The
+ * caller is one whom the module's exit waits for: a system call on an open file,
+ * a work of a queue that is destroyed there, or an RCU reader.
+ */
 void zcopy_context_put(struct zcopy_context *context)
 {
 	if (!refcount_dec_and_test(&context->refs))
@@ -53,6 +49,5 @@ void zcopy_context_put(struct zcopy_context *context)
 	mutex_destroy(&context->reader);
 	mutex_destroy(&context->memory_lock);
 	kfree(context);
-	if (atomic_dec_and_test(&nr_contexts))
-		wake_up_var(&nr_contexts);
+	module_put(THIS_MODULE);
 }

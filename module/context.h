@@ -14,7 +14,8 @@
 
 /**
  * struct zcopy_context - what one open of /dev/zcopy owns
- * @refs:        the open file, and each stream
+ * @refs:        the open file, each stream, flight and lease; all together hold
+ *               the module
  * @account:     its counters
  * @memory_lock: guards @memory
  * @memory:      page that memory segments are copied to, shared by the
@@ -57,8 +58,6 @@ struct zcopy_context {
 	struct mutex reader;		/* delivers exactly once */
 	wait_queue_head_t wait;
 };
-
-void zcopy_context_exit(void);
 
 struct zcopy_context *zcopy_context_create(void);
 void zcopy_context_put(struct zcopy_context *context);

@@ -6,7 +6,6 @@
  */
 #include <linux/hash.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
@@ -185,7 +184,6 @@ static void land(struct zcopy_flight *flight)
 			zcopy_release_put(flight->legs[leg].xfer, flight->copied);
 	kfree(flight);
 	zcopy_context_put(context);
-	module_put(THIS_MODULE);
 }
 
 static void land_work(struct work_struct *work)
@@ -354,9 +352,8 @@ static struct zcopy_flight *create(const struct zcopy_batch *batch)
 		flight->watched |= zcopy_release_wanted(batch->parts[leg].xfer);
 	if (flight->watched)
 		INIT_WORK(&flight->work, land_work);
-	refcount_inc(&context->refs);
 	/* The network may keep it long after the last descriptor is closed. */
-	__module_get(THIS_MODULE);
+	refcount_inc(&context->refs);
 	return flight;
 }
 

@@ -5,7 +5,6 @@
 
 #include "batch.h"
 #include "compat.h"
-#include "context.h"
 #include "device.h"
 #include "lease.h"
 #include "release.h"
@@ -47,7 +46,6 @@ exit_batch:
 static void __exit zcopy_exit(void)
 {
 	zcopy_device_exit();
-	zcopy_context_exit();
 	zcopy_stream_exit();
 	zcopy_release_exit();
 	zcopy_lease_exit();
