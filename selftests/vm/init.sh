@@ -5,6 +5,7 @@
 # runs what the host asked for, and reports on the second serial port. The
 # host's side of it is run.sh. Lines of the report:
 #
+#   boot         the first line: the kernel has booted
 #   splat TEXT   the kernel complained
 #   exit STATUS  the last line: the command's exit status
 
@@ -64,6 +65,7 @@ linked() {
 exec 3<>"$terminal"
 stty -F "$terminal" raw -echo
 stty -F /dev/ttyS1 raw -echo
+verdict boot
 
 # Set by the host, in run.sh.
 interactive='' terminal_size='' start_folder='' command='' ZCOPY_KO=''
