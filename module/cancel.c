@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ending transfers of the queue early: one after the other, the newest of a
- * target first, so that what the target got is always the beginning of what was
- * queued for it. The lock is given back after so many steps, each of which takes
- * as long with a million transfers queued as with ten.
+ * Ending transfers of the queue early: one after the other, of those to one
+ * target the newest first, so that none of them follows on a gap that is made
+ * here. The lock is given back after so many steps, each of which takes hardly
+ * longer with a million transfers queued than with ten.
  */
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "cancel.h"
 #include "context.h"
@@ -21,7 +21,8 @@
  * @cancelled: taken off their queues, and to be ended without the lock
  * @nr:        how many were picked
  * @user_data: which ones, for step_user_data()
- * @target:    ditto, for step_target(); for step_all() how far it has come
+ * @target:    ditto, for step_target(): the address of the next one
+ * @last:      of the last one
  * @owner:     which ones, for step_owned()
  * @mark:      how far that has come: an element of zcopy_context.owned that
  *             nobody owns
@@ -32,6 +33,7 @@ struct walk {
 	unsigned int nr;
 	u64 user_data;
 	unsigned long target;
+	unsigned long last;
 	const void *owner;
 	struct zcopy_owned mark;
 };
@@ -44,15 +46,17 @@ static void pick(struct walk *walk, struct zcopy_xfer *xfer)
 
 /*
  * Go from step to step until one says that it was the last. Transfers that are
- * submitted meanwhile may be picked too.
+ * submitted meanwhile may be picked too; where others go on submitting, a caller
+ * who is killed has done enough, unless it must be done to the end.
  */
-static unsigned int go(struct walk *walk, bool (*step)(struct walk *walk))
+static unsigned int go(struct walk *walk, bool (*step)(struct walk *walk),
+		       bool to_the_end)
 {
 	struct zcopy_context *context = walk->context;
 	bool more = true;
 
 	INIT_LIST_HEAD(&walk->cancelled);
-	while (more) {
+	while (more && (to_the_end || !fatal_signal_pending(current))) {
 		unsigned int i;
 
 		spin_lock(&context->lock);
@@ -90,23 +94,10 @@ static bool step_user_data(struct walk *walk)
 static bool step_target(struct walk *walk)
 {
 	struct zcopy_stream *stream;
-	struct zcopy_xfer *newest = NULL;
-
-	stream = zcopy_stream_from(walk->context, walk->target);
-	if (stream && (unsigned long)stream->target == walk->target)
-		newest = zcopy_stream_newest(stream);
-	if (newest)
-		pick(walk, newest);
-	return newest;
-}
-
-static bool step_all(struct walk *walk)
-{
-	struct zcopy_stream *stream;
 	struct zcopy_xfer *newest;
 
 	stream = zcopy_stream_from(walk->context, walk->target);
-	if (!stream)
+	if (!stream || (unsigned long)stream->target > walk->last)
 		return false;
 	newest = zcopy_stream_newest(stream);
 	if (newest)
@@ -136,7 +127,7 @@ unsigned int zcopy_cancel_user_data(struct zcopy_context *context, u64 user_data
 {
 	struct walk walk = { .context = context, .user_data = user_data };
 
-	return go(&walk, step_user_data);
+	return go(&walk, step_user_data, false);
 }
 
 /* End those to an open file, which the caller has a reference on; how many. */
@@ -146,17 +137,18 @@ unsigned int zcopy_cancel_target(struct zcopy_context *context,
 	struct walk walk = {
 		.context = context,
 		.target = (unsigned long)target,
+		.last = (unsigned long)target,
 	};
 
-	return go(&walk, step_target);
+	return go(&walk, step_target, false);
 }
 
-/* End all; how many. */
-unsigned int zcopy_cancel_all(struct zcopy_context *context)
+/* End all; how many. @closing: nobody can submit any more. */
+unsigned int zcopy_cancel_all(struct zcopy_context *context, bool closing)
 {
-	struct walk walk = { .context = context };
+	struct walk walk = { .context = context, .last = ULONG_MAX };
 
-	return go(&walk, step_all);
+	return go(&walk, step_target, closing);
 }
 
 /**
@@ -176,5 +168,5 @@ void zcopy_cancel_abandoned(struct zcopy_context *context, const void *owner)
 	context->abandoned++;
 	list_add_tail(&walk.mark.link, &context->owned);
 	spin_unlock(&context->lock);
-	go(&walk, step_owned);
+	go(&walk, step_owned, true);
 }

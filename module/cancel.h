@@ -10,7 +10,7 @@ struct zcopy_context;
 unsigned int zcopy_cancel_user_data(struct zcopy_context *context, u64 user_data);
 unsigned int zcopy_cancel_target(struct zcopy_context *context,
 				 const struct file *target);
-unsigned int zcopy_cancel_all(struct zcopy_context *context);
+unsigned int zcopy_cancel_all(struct zcopy_context *context, bool closing);
 void zcopy_cancel_abandoned(struct zcopy_context *context, const void *owner);
 
 #endif /* ZCOPY_CANCEL_H */

@@ -25,7 +25,8 @@
  * @streams:     struct zcopy_stream by target
  * @by_user_data: struct zcopy_xfer in the queues of @streams, those of equal
  *               user_data in the order of submission
- * @owned:       struct zcopy_owned, of transfers in those queues
+ * @owned:       struct zcopy_owned, of transfers in those queues, and the marks
+ *               of those who go through them
  * @done:        struct zcopy_record whose completions were not read
  * @nr_queued:   transfers of the queue that have not ended
  * @memory_queued: bytes of their memory segments

@@ -227,7 +227,7 @@ static int cancel(struct zcopy_context *context, struct zcopy_cancel *request)
 	case ZCOPY_CANCEL_TARGET:
 		return cancel_target(context, request);
 	case ZCOPY_CANCEL_ALL:
-		request->cancelled = zcopy_cancel_all(context);
+		request->cancelled = zcopy_cancel_all(context, false);
 		return 0;
 	}
 	return -EINVAL;

@@ -420,5 +420,5 @@ void zcopy_queue_close(struct zcopy_context *context)
 
 	list_for_each_entry_safe(record, tmp, &done, link)
 		kfree(record);
-	zcopy_cancel_all(context);
+	zcopy_cancel_all(context, true);
 }

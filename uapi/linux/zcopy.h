@@ -511,11 +511,11 @@ struct zcopy_stats {
  *	Ask transfers to end early. Each still has its completion: with
  *	%ZCOPY_C_CANCELLED and the bytes that went, or what it would have had
  *	anyway if all was sent first. One that waits for the disk ends when the
- *	disk has answered, one to a file after the write it is at. Of the
- *	transfers to one target the newest end first, so that what it got is
- *	always the beginning of what was queued. One that another thread submits
- *	while the call runs may be among them. It returns 0 with @cancelled, 0
- *	included.
+ *	disk has answered, one to a file after the write it is at. Of those to
+ *	one target that the call asks, the newest end first: none of them sends a
+ *	byte behind one that is missing. Others that are queued behind them do.
+ *	One that another thread submits while the call runs may be asked too. It
+ *	returns 0 with @cancelled, 0 included.
  *
  *	================ ======================================================
  *	EINVAL           unknown @what, a reserved word not 0, or a field that

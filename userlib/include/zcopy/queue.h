@@ -201,7 +201,8 @@ static inline int zcopy_wait_completion(struct zcopy *zcopy,
  * went, or what it would have had anyway if it ended first. One whose bytes are
  * all sent and that waits for its release only has ended: it is not asked.
  *
- * @return how many were asked to end, 0 included
+ * @return how many were asked to end, 0 included; one that was asked before is not
+ * counted again
  */
 int zcopy_cancel(struct zcopy *zcopy, __u64 user_data);
 
