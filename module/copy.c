@@ -37,14 +37,13 @@ int zcopy_copy_check(const struct file *file)
 }
 
 /*
- * What a filesystem says it did of @max bytes. More than it was asked for must
- * not be believed: what is left would be less than nothing.
+ * What a filesystem says it did of @max bytes. More than it was asked for is not
+ * believed: what is left would be less than nothing. It may say what a server
+ * has told it, so this is nothing to warn of.
  */
-static ssize_t no_more_than(size_t max, ssize_t said)
+static ssize_t no_more_than(ssize_t max, ssize_t said)
 {
-	if (WARN_ON_ONCE(said > 0 && said > max))
-		return max;
-	return said;
+	return min(said, max);
 }
 
 /*
