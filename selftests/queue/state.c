@@ -6,6 +6,7 @@
  * there is room must have been given to somebody, and to one alone.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <ucontext.h>
 
 #include "kselftest_harness.h"
@@ -14,7 +15,7 @@
 #include "module/state.h"
 
 #define WAITS	2000000UL
-#define WAKERS	2
+#define WAKERS	2	/* at most */
 #define STREAMS	256
 
 /* As several processors have these in their hands, none shares a cache line. */
@@ -42,6 +43,8 @@ static __thread bool exploring;
 static __thread uint32_t random_state;
 
 static void explore_step(void);
+static void explore_order(void);
+static void explore_store(int *to, int value);
 
 static uint32_t random_number(void)
 {
@@ -61,8 +64,16 @@ void atomic_step(void)
 {
 	if (exploring)
 		explore_step();
-	else
+	else if (random_number() % 512)
 		random_pause(64);
+	else
+		sched_yield();	/* as if there were but one processor */
+}
+
+void atomic_order(void)
+{
+	if (exploring)
+		explore_order();
 }
 
 /* The runner. Sets whether the stream waits and is no longer his. */
@@ -109,7 +120,10 @@ static void kick_twice(struct stream *stream)
 static void make_room(struct stream *stream, void (*wake)(struct stream *))
 {
 	atomic_step();
-	__atomic_store_n(&stream->room, 1, __ATOMIC_RELAXED);
+	if (exploring)
+		explore_store(&stream->room, 1);
+	else
+		__atomic_store_n(&stream->room, 1, __ATOMIC_RELAXED);
 	wake(stream);
 }
 
@@ -129,23 +143,48 @@ static bool is_right(const struct stream *stream)
 
 /*
  * Every order of the steps, each run from the beginning: the threads are
- * coroutines, and a step of which one is next is a choice.
+ * coroutines, and a step of which one is next is a choice. With buffers, a plain
+ * store stays in that of its processor, and others do not see it, until an
+ * operation of that processor which is ordered, or until it is chosen to leave.
  */
 struct coroutine {
 	ucontext_t context;
 	char stack[64 * 1024];
 	bool over;
+	int *to;		/* NULL: nothing is in the buffer */
+	int value;
 };
 
 static struct coroutine coroutines[1 + WAKERS];
 static ucontext_t explorer;
 static struct stream explored;
-static int running;
+static int running, wakers;
+static bool buffers;
 static void (*wake_with)(struct stream *stream);
 
 static void explore_step(void)
 {
 	swapcontext(&coroutines[running].context, &explorer);
+}
+
+static void empty_buffer(struct coroutine *coroutine)
+{
+	if (coroutine->to)
+		*coroutine->to = coroutine->value;
+	coroutine->to = NULL;
+}
+
+static void explore_order(void)
+{
+	empty_buffer(&coroutines[running]);
+}
+
+static void explore_store(int *to, int value)
+{
+	coroutines[running].to = to;
+	coroutines[running].value = value;
+	if (!buffers)
+		empty_buffer(&coroutines[running]);
 }
 
 static void coroutine_main(int number)
@@ -162,10 +201,11 @@ static void coroutines_start(void)
 {
 	int i;
 
-	for (i = 0; i <= WAKERS; i++) {
+	for (i = 0; i <= wakers; i++) {
 		struct coroutine *coroutine = &coroutines[i];
 
 		coroutine->over = false;
+		coroutine->to = NULL;
 		getcontext(&coroutine->context);
 		coroutine->context.uc_stack.ss_sp = coroutine->stack;
 		coroutine->context.uc_stack.ss_size = sizeof(coroutine->stack);
@@ -177,40 +217,50 @@ static void coroutines_start(void)
 	}
 }
 
-/* The choice-th of the coroutines that are not over, or -1: all are. */
-static int choose(unsigned int choice, unsigned int *choices)
+/*
+ * Make a choice among what can come next, and say how many there are: a step of
+ * each that is not over, and what is in each buffer. False: nothing can.
+ */
+static bool choose(unsigned int choice, unsigned int *choices)
 {
-	int i, chosen = -1;
+	struct coroutine *steps = NULL, *leaves = NULL;
+	int i;
 
 	*choices = 0;
-	for (i = 0; i <= WAKERS; i++) {
-		if (coroutines[i].over)
-			continue;
-		if (*choices == choice)
-			chosen = i;
-		++*choices;
+	for (i = 0; i <= wakers; i++) {
+		struct coroutine *coroutine = &coroutines[i];
+
+		if (!coroutine->over && (*choices)++ == choice)
+			steps = coroutine;
+		if (coroutine->to && (*choices)++ == choice)
+			leaves = coroutine;
 	}
-	return chosen;
+	if (leaves)
+		empty_buffer(leaves);
+	if (steps) {
+		running = steps - coroutines;
+		swapcontext(&explorer, &steps->context);
+	}
+	return steps || leaves;
 }
 
 /* How many orders there are, and how many of them go wrong. */
-static void explore(void (*wake)(struct stream *stream), unsigned long *orders,
-		    unsigned long *wrong)
+static void explore(void (*wake)(struct stream *stream), int nr,
+		    unsigned long *orders, unsigned long *wrong)
 {
 	unsigned int choice[100] = {}, choices[100], depth, step;
 
 	exploring = true;
 	wake_with = wake;
+	wakers = nr;
 	*orders = 0;
 	*wrong = 0;
 	do {
 		begin(&explored);
 		coroutines_start();
 		for (step = 0; step < 100; step++) {
-			running = choose(choice[step], &choices[step]);
-			if (running < 0)
+			if (!choose(choice[step], &choices[step]))
 				break;
-			swapcontext(&explorer, &coroutines[running].context);
 		}
 		++*orders;
 		*wrong += !is_right(&explored);
@@ -229,18 +279,49 @@ TEST(every_order)
 {
 	unsigned long orders, wrong;
 
-	explore(kick, &orders, &wrong);
+	explore(kick, 2, &orders, &wrong);
 	TH_LOG("%lu orders", orders);
 	EXPECT_LT(1000, orders);
 	EXPECT_EQ(0, wrong);
 }
 
-/* The explorer finds what it is for. */
-TEST(order_that_loses_a_wakeup)
+/* Each move is a full barrier, even where the state stays as it is. */
+TEST(every_order_of_stores)
 {
 	unsigned long orders, wrong;
 
-	explore(kick_twice, &orders, &wrong);
+	buffers = true;
+	explore(kick, 1, &orders, &wrong);
+	TH_LOG("%lu orders", orders);
+	EXPECT_LT(100, orders);
+	EXPECT_EQ(0, wrong);
+}
+
+/* The explorer finds what it is for. */
+TEST(orders_that_lose_a_wakeup)
+{
+	unsigned long orders, wrong;
+
+	explore(kick_twice, 1, &orders, &wrong);
+	TH_LOG("%lu of %lu orders", wrong, orders);
+	EXPECT_NE(0, wrong);
+}
+
+/* A barrier that is there only where the state changes. */
+static void kick_changes(struct stream *stream)
+{
+	int old = atomic_read(&stream->state);
+
+	if (old == ZCOPY_STATE_ARM || old == ZCOPY_STATE_WAIT)
+		kick(stream);
+}
+
+TEST(orders_of_stores_that_lose_a_wakeup)
+{
+	unsigned long orders, wrong;
+
+	buffers = true;
+	explore(kick_changes, 1, &orders, &wrong);
 	TH_LOG("%lu of %lu orders", wrong, orders);
 	EXPECT_NE(0, wrong);
 }
@@ -279,22 +360,26 @@ static void *waker_main(void *arg)
 			return arg;
 		for (i = 0; i < STREAMS; i++) {
 			keep_pace(&waker.at, &runner.at);
-			make_room(&streams[i], kick);
+			make_room(&streams[i], wake_with);
 		}
 		pthread_barrier_wait(&barrier);
 	}
 }
 
-TEST(two_threads)
+/* How many of nr waits go wrong; until the first one, if any is enough. */
+static unsigned long run_threads(void (*wake)(struct stream *stream),
+				 unsigned long nr, bool any)
 {
 	unsigned long waits = 0, goes_on = 0, wrong = 0;
 	pthread_t thread;
 	size_t i;
 
 	random_state = 2;
-	ASSERT_EQ(0, pthread_barrier_init(&barrier, NULL, 2));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, waker_main, NULL));
-	while (waits < WAITS / slowdown()) {
+	wake_with = wake;
+	if (pthread_barrier_init(&barrier, NULL, 2) ||
+	    pthread_create(&thread, NULL, waker_main, NULL))
+		die("a thread");
+	while (waits < nr && goes_on < 50 * nr && !(any && wrong)) {
 		for (i = 0; i < STREAMS; i++)
 			begin(&streams[i]);
 		pthread_barrier_wait(&barrier);
@@ -311,9 +396,22 @@ TEST(two_threads)
 	}
 	stop = true;
 	pthread_barrier_wait(&barrier);
-	ASSERT_EQ(0, pthread_join(thread, NULL));
-	TH_LOG("%lu waits, %lu times there was room at once", waits, goes_on);
-	EXPECT_EQ(0, wrong);
+	if (pthread_join(thread, NULL))
+		die("join a thread");
+	printf("# %lu waits, %lu times there was room at once, %lu wrong\n", waits,
+	       goes_on, wrong);
+	return wrong;
+}
+
+TEST(two_threads)
+{
+	EXPECT_EQ(0, run_threads(kick, WAITS / slowdown(), false));
+}
+
+/* Nor would these let it pass. */
+TEST(two_threads_that_lose_a_wakeup)
+{
+	EXPECT_NE(0, run_threads(kick_twice, 10 * WAITS, true));
 }
 
 TEST_HARNESS_MAIN

@@ -14,8 +14,9 @@ struct atomic {
 
 #define atomic_t	struct atomic
 
-/* The program's: before each operation. */
+/* The program's: before each operation; and when one takes place that is ordered. */
 void atomic_step(void);
+void atomic_order(void);
 
 static inline int atomic_read(const atomic_t *v)
 {
@@ -27,6 +28,8 @@ static inline int atomic_read(const atomic_t *v)
 static inline bool atomic_try_cmpxchg(atomic_t *v, int *old, int new)
 {
 	atomic_step();
+	if (__atomic_load_n(&v->counter, __ATOMIC_RELAXED) == *old)
+		atomic_order();
 	return __atomic_compare_exchange_n(&v->counter, old, new, false,
 					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
