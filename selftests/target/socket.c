@@ -154,7 +154,6 @@ TEST_F(refused, file)
 	close(fd);
 }
 
-/* Connected, and even so not of a kind that may carry a file's pages. */
 /* Whichever way it came to be connected, and when the peer has gone. */
 TEST(connected_unix)
 {
@@ -204,6 +203,7 @@ TEST(connected_unix)
 	close(device);
 }
 
+/* Connected, and even so not of a kind that may carry a file's pages. */
 TEST(connected_datagrams)
 {
 	const int types[] = { SOCK_DGRAM, SOCK_SEQPACKET };
