@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Cancelling a transfer among few and among many that are queued: by its
- * user_data, and all those of a target.
+ * user_data, with all those of a target, and with all there are.
  *
  *   cancel FOLDER FEW MANY REPEATS
  *
- * Prints, in the order of the windows: "window user_data-of-QUEUED CANCELLED"
- * and "window target-of-QUEUED CANCELLED".
+ * Prints, in the order of the windows: "window WHAT-of-QUEUED CANCELLED", where
+ * WHAT is user_data, target and all.
  */
 #include <err.h>
 #include <stdint.h>
@@ -75,7 +75,7 @@ static void collect(unsigned int count)
 
 static void measure(int file, unsigned int queued)
 {
-	const unsigned int sockets = queued / A_SOCKET;
+	const unsigned int sockets = queued / A_SOCKET, others = sockets - 1;
 	int (*pairs)[2] = calloc(sockets, sizeof(*pairs));
 	unsigned int i;
 
@@ -85,24 +85,25 @@ static void measure(int file, unsigned int queued)
 		fill(pairs[i]);
 		submit(file, pairs[i][0], i * A_SOCKET);
 	}
-	/* None of them the first of its socket, spread over all of them. */
+	/* None of the last socket, and none the first of another. */
 	window_begin();
 	for (i = 0; i < CANCELLED; i++)
-		expect(zcopy_cancel(zcopy, i % sockets * A_SOCKET + A_SOCKET - 1 -
-				    i / sockets), 1);
+		expect(zcopy_cancel(zcopy, i % others * A_SOCKET + A_SOCKET - 1 -
+				    i / others), 1);
 	window_end();
 	printf("window user_data-of-%u %u\n", queued, CANCELLED);
-	collect(CANCELLED);
 
-	/* The last socket has not been reached by now, or but for a few. */
-	i = A_SOCKET - (CANCELLED / sockets);
 	window_begin();
-	expect(zcopy_cancel_socket(zcopy, pairs[sockets - 1][0]), i);
+	expect(zcopy_cancel_socket(zcopy, pairs[others][0]), A_SOCKET);
 	window_end();
-	printf("window target-of-%u %u\n", queued, i);
+	printf("window target-of-%u %u\n", queued, A_SOCKET);
 
-	expect(zcopy_cancel_all(zcopy), queued - CANCELLED - i);
-	collect(queued - CANCELLED);
+	i = queued - CANCELLED - A_SOCKET;
+	window_begin();
+	expect(zcopy_cancel_all(zcopy), i);
+	window_end();
+	printf("window all-of-%u %u\n", queued, i);
+	collect(queued);
 	for (i = 0; i < sockets; i++) {
 		close(pairs[i][0]);
 		close(pairs[i][1]);
@@ -121,10 +122,10 @@ int main(int argc, char **argv)
 	few = strtoul(argv[2], NULL, 10);
 	many = strtoul(argv[3], NULL, 10);
 	repeats = atoi(argv[4]);
-	if (few < CANCELLED + A_SOCKET || many < few || few % A_SOCKET ||
+	if (few < CANCELLED + 2 * A_SOCKET || many < few || few % A_SOCKET ||
 	    many % A_SOCKET || repeats < 1)
 		errx(2, "FEW must be %u or more, MANY no less, both a multiple of %u",
-		     CANCELLED + A_SOCKET, A_SOCKET);
+		     CANCELLED + 2 * A_SOCKET, A_SOCKET);
 
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		err(1, "RLIMIT_NOFILE");

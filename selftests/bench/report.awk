@@ -153,6 +153,7 @@ END {
 			      "<=", 1.15)
 	ratio("cancel", "kernel", "user_data-of-16384", "user_data-of-256", "<=", 2)
 	ratio("cancel", "kernel", "target-of-16384", "target-of-256", "<=", 2)
+	ratio("cancel", "kernel", "all-of-16384", "all-of-256", "<=", 2)
 	ratio("latency", "p99", "sendfile beside-cold", "zcopy-queue beside-cold",
 	      ">=", 100)
 	ratio("latency", "p99", "sendfile-2MiB-turns beside-cold",

@@ -89,7 +89,7 @@ concurrent() {
 		"$programs/concurrent /run/zcopy/${filesystems[0]} 100 10000 $repeats"
 }
 
-# One transfer of so many that are queued, and those to one target.
+# One transfer of so many that are queued, those to one target, and all.
 cancel() {
 	pair cancel "${cards[0]}" \
 		"$programs/cancel /run/zcopy/${filesystems[0]} 256 16384 $repeats"
