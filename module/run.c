@@ -326,6 +326,8 @@ static int interrupted(struct zcopy_xfer *xfer, unsigned int may)
  */
 static bool is_out(struct zcopy_xfer *xfer, unsigned int may, long patience)
 {
+	long delay = 1;
+
 	/* One without a byte sets free what one before it held back. */
 	if ((xfer->corked || !xfer->result.bytes) && !xfer->behind &&
 	    !(xfer->flags & ZCOPY_MORE))
@@ -336,9 +338,12 @@ static bool is_out(struct zcopy_xfer *xfer, unsigned int may, long patience)
 			return false;
 		if (!patience || signal_pending(current))
 			break;
+		/* Nobody is told when it has got rid of them. */
+		delay = min(delay, patience);
+		schedule_timeout_interruptible(delay);
 		if (patience != MAX_SCHEDULE_TIMEOUT)
-			patience--;
-		schedule_timeout_interruptible(1);
+			patience -= delay;
+		delay = min(2 * delay, ZCOPY_LAG_TIME);
 	}
 	return true;
 }
@@ -364,6 +369,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 	enum zcopy_run why = ZCOPY_RUN_DONE;
 	long patience = zcopy_sink_patience(xfer->target);
 	struct zcopy_batch *batch = NULL;
+	unsigned int in_vain = 0;
 	bool asked = false;
 	int err = 0;
 
@@ -410,8 +416,9 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			why = ZCOPY_RUN_SPACE;
 			break;
 		} else if (err == -EAGAIN && !may_block(xfer, may)) {
-			err = zcopy_sink_wait(xfer->target, &patience);
+			err = zcopy_sink_wait(xfer->target, &patience, in_vain++);
 		} else if (!err) {
+			in_vain = 0;
 			patience = zcopy_sink_patience(xfer->target);
 		}
 		cond_resched();

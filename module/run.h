@@ -3,6 +3,7 @@
 #define ZCOPY_RUN_H
 
 #include <linux/bits.h>
+#include <linux/jiffies.h>
 #include <linux/types.h>
 
 struct zcopy_xfer;
@@ -12,6 +13,12 @@ struct zcopy_xfer;
 #define ZCOPY_MAY_READ		BIT(1)	/* sleep for the disk */
 #define ZCOPY_MAY_WAIT		BIT(2)	/* sleep for room in the target */
 #define ZCOPY_MAY_WRITE		BIT(3)	/* sleep for the target's disk */
+
+/*
+ * In jiffies, the longest time between two looks at a socket that lags behind
+ * what it took: it gets rid of that by itself, and tells nobody.
+ */
+#define ZCOPY_LAG_TIME		((long)HZ / 16)
 
 /* Why zcopy_xfer_run() came back. */
 enum zcopy_run {

@@ -200,7 +200,8 @@ static ssize_t splice(struct socket *socket, struct zcopy_batch *batch,
  * Many small parts fill an skb long before a packet is full. TCP then sends that
  * small packet, and Nagle's algorithm holds the rest until it is acknowledged,
  * which receivers put off for 40 ms. The program handed all of it over at once:
- * let the rest go. Bytes of which none was sent yet wait as those of send(2) do.
+ * let the rest go; while the card is busy TCP may gather it first, as ever. Bytes
+ * of which none was sent yet wait as those of send(2) do.
  */
 static bool has_rest(const struct sock *sk, u32 start)
 {
@@ -301,6 +302,24 @@ ssize_t zcopy_sink_send(struct file *target, struct zcopy_batch *batch,
 	return file ? zcopy_copy_write(batch) : zcopy_pipe_send(batch);
 }
 
+/**
+ * zcopy_sink_ready - is there room in a target, or an error that it will give?
+ * @target: passed zcopy_sink_check()
+ * @table:  as for vfs_poll()
+ *
+ * An error queue that nobody reads, of time stamps say, is neither.
+ */
+bool zcopy_sink_ready(struct file *target, poll_table *table)
+{
+	const struct socket *socket = sock_from_file(target);
+	__poll_t events = vfs_poll(target, table);
+
+	if (socket && !READ_ONCE(socket->sk->sk_err) &&
+	    !(READ_ONCE(socket->sk->sk_shutdown) & SEND_SHUTDOWN))
+		events &= ~EPOLLERR;
+	return events & (EPOLLOUT | EPOLLERR | EPOLLHUP);
+}
+
 /* For how long a blocking target waits for room, in jiffies; else 0. */
 long zcopy_sink_patience(struct file *target)
 {
@@ -316,13 +335,15 @@ long zcopy_sink_patience(struct file *target)
  * zcopy_sink_wait - sleep until there may be room in a socket or pipe
  * @target:   passed zcopy_sink_check()
  * @patience: jiffies left, of zcopy_sink_patience()
+ * @in_vain:  how often in a row this was called and the target took nothing
+ *            then; it may say that there is room where only memory is missing
  *
  * Comes back for a signal too, and now and then, for the caller to look
  * whether it is to go on.
  *
  * Return: 0, or -EAGAIN when no patience is left.
  */
-int zcopy_sink_wait(struct file *target, long *patience)
+int zcopy_sink_wait(struct file *target, long *patience, unsigned int in_vain)
 {
 	struct pipe_inode_info *pipe = zcopy_pipe_of(target);
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
@@ -341,7 +362,9 @@ int zcopy_sink_wait(struct file *target, long *patience)
 		head = sk_sleep(sock_from_file(target)->sk);
 	}
 	add_wait_queue(head, &wait);
-	if (!(vfs_poll(target, NULL) & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
+	if (zcopy_sink_ready(target, NULL))
+		slice = in_vain ? min(slice, 1L << min(in_vain, 10U)) : 0;
+	if (slice) {
 		long left = wait_woken(&wait, TASK_INTERRUPTIBLE, slice);
 
 		if (*patience != MAX_SCHEDULE_TIMEOUT)

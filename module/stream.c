@@ -44,10 +44,10 @@ void zcopy_stream_exit(void)
 }
 
 /* The owner of state RUN passes the stream to a worker; hands off from here. */
-static void pass_on(struct zcopy_stream *stream, bool cold, unsigned long delay)
+static void pass_on(struct zcopy_stream *stream, bool cold)
 {
 	stream->cold = cold;
-	queue_delayed_work(cold ? disk_wq : run_wq, &stream->work, delay);
+	queue_work(cold ? disk_wq : run_wq, &stream->work);
 }
 
 /* Get a stream going that waits, or is about to. Any context. */
@@ -55,7 +55,7 @@ static void kick(struct zcopy_stream *stream)
 {
 	if (zcopy_state_move(&stream->state, ZCOPY_EVENT_WAKE) ==
 	    ZCOPY_STATE_WAIT)
-		pass_on(stream, stream->cold, 0);
+		pass_on(stream, stream->cold);
 }
 
 /* The target's wake-up: often softirq, always under its wait queue's lock. */
@@ -69,6 +69,12 @@ static int space_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
 	if (!events || (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
 		kick(stream);
 	return 0;
+}
+
+/* It has waited long enough for what nobody tells. Softirq. */
+static void again(struct timer_list *timer)
+{
+	kick(container_of(timer, struct zcopy_stream, again));
 }
 
 struct space_table {
@@ -89,28 +95,51 @@ static void space_add(struct file *file, wait_queue_head_t *head,
 	add_wait_queue(head, &stream->space);
 }
 
+/* Longest time between two attempts at a target that tells nobody of its room. */
+#define AGAIN_TIME	(4UL * HZ)
+
 /*
- * Wait for room. Returns false when the stream waits and is no longer the
- * caller's, true when there is a reason to go on at once.
+ * A target says that there is room, and yet it took nothing: it lacks memory, or
+ * somebody has its lock and sleeps. Nothing to spin for, and there may be no
+ * wake-up for that.
  */
-static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+static void try_again(struct zcopy_stream *stream, const struct zcopy_xfer *xfer)
+{
+	bool lags = xfer->next == xfer->nr;
+
+	stream->delay = clamp(2 * stream->delay, 1UL,
+			      lags ? (unsigned long)ZCOPY_LAG_TIME : AGAIN_TIME);
+	stream->timed = true;
+	mod_timer(&stream->again, jiffies + stream->delay);
+}
+
+/*
+ * Wait for room. @in_vain: nothing was taken since the last wait. Returns false
+ * when the stream waits and is no longer the caller's, true when there is a
+ * reason to go on at once.
+ */
+static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
+			   bool in_vain)
 {
 	struct space_table space = { .stream = stream };
-	__poll_t events;
+	bool ready;
 
 	stream->cold = xfer->cold;
+	if (!in_vain)
+		stream->delay = 0;
 	/* From here on a wake-up is not lost. */
 	zcopy_state_move(&stream->state, ZCOPY_EVENT_ARM);
 
 	init_poll_funcptr(&space.table, stream->head ? NULL : space_add);
 	space.table._key = EPOLLOUT | EPOLLERR | EPOLLHUP;
-	events = vfs_poll(stream->target, &space.table);
+	ready = zcopy_sink_ready(stream->target, &space.table);
 
-	if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) ||
-	    READ_ONCE(xfer->cancelled)) {
+	if (READ_ONCE(xfer->cancelled) || (ready && !in_vain)) {
 		zcopy_state_move(&stream->state, ZCOPY_EVENT_GO_ON);
 		return true;
 	}
+	if (ready)
+		try_again(stream, xfer);
 	return zcopy_state_move(&stream->state, ZCOPY_EVENT_WAIT) !=
 	       ZCOPY_STATE_ARM;
 }
@@ -268,6 +297,8 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 		rb_erase(&stream->node, &context->streams);
 	spin_unlock(&context->lock);
 	if (last) {
+		if (stream->timed)
+			timer_shutdown_sync(&stream->again);
 		kfree(stream);
 		zcopy_context_put(context);
 	}
@@ -295,22 +326,14 @@ static void run_stream(struct zcopy_stream *stream, bool disk)
 				return;
 			break;
 		case ZCOPY_RUN_DISK:
-			pass_on(stream, true, 0);
+			pass_on(stream, true);
 			return;
 		case ZCOPY_RUN_SLICE:
-			pass_on(stream, xfer->cold, 0);
+			pass_on(stream, xfer->cold);
 			return;
 		case ZCOPY_RUN_SPACE:
-			if (!wait_for_space(stream, xfer))
+			if (!wait_for_space(stream, xfer, slice == before))
 				return;
-			/*
-			 * The target says there is room and yet took nothing:
-			 * it lacks memory, or is locked. Nothing to spin for.
-			 */
-			if (slice == before) {
-				pass_on(stream, xfer->cold, 1);
-				return;
-			}
 			break;
 		}
 	}
@@ -320,7 +343,7 @@ static void stream_work(struct work_struct *work)
 {
 	struct zcopy_stream *stream;
 
-	stream = container_of(to_delayed_work(work), struct zcopy_stream, work);
+	stream = container_of(work, struct zcopy_stream, work);
 	run_stream(stream, stream->cold);
 }
 
@@ -358,7 +381,8 @@ static struct zcopy_stream *create(struct zcopy_context *context,
 	stream->target = target;
 	INIT_LIST_HEAD(&stream->queue);
 	atomic_set(&stream->state, ZCOPY_STATE_RUN);
-	INIT_DELAYED_WORK(&stream->work, stream_work);
+	INIT_WORK(&stream->work, stream_work);
+	timer_setup(&stream->again, again, 0);
 	init_waitqueue_func_entry(&stream->space, space_wake);
 	return stream;
 }
@@ -416,7 +440,7 @@ void zcopy_stream_run_ready(struct list_head *ready)
 
 	list_for_each_entry_safe(stream, tmp, ready, ready) {
 		if (fatal_signal_pending(current))
-			pass_on(stream, false, 0);
+			pass_on(stream, false);
 		else
 			run_stream(stream, false);
 	}

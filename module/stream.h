@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/rbtree.h>
+#include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -27,6 +28,10 @@ struct zcopy_xfer;
  * @cold:    its head met the disk, so that a worker which may wait for the
  *           disk goes on with it; written before @state says WAIT
  * @work:    goes on with it
+ * @again:   wakes it where nothing else may: the target says that there is room,
+ *           and takes nothing
+ * @delay:   jiffies that this took last; 0: it took something. The runner's
+ * @timed:   @again was used
  * @space:   entry on the target's wait queue from the first wait to the end
  * @head:    that wait queue, or NULL
  * @ready:   place in the submitter's list of streams to run
@@ -39,7 +44,10 @@ struct zcopy_stream {
 	atomic_t state;
 	bool corked;
 	bool cold;
-	struct delayed_work work;
+	struct work_struct work;
+	struct timer_list again;
+	unsigned long delay;
+	bool timed;
 	wait_queue_entry_t space;
 	wait_queue_head_t *head;
 	struct list_head ready;

@@ -14,6 +14,7 @@
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/rest.h"
 #include "lib/ring.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
@@ -472,6 +473,10 @@ TEST_F(pipe, locked)
 
 	submit_one(self->device, self->tx, &parts[1], 1);
 	EXPECT_EQ(0, reap_now(self->device, &completion, 1));
+	/* Nor does anybody try again and again. */
+	rest_begin();
+	EXPECT_TRUE(comes_to_rest(1));
+	rest_end();
 	set_nonblocking(self->tx);
 	EXPECT_EQ(0, send_parts(self->device, self->tx, &parts[2], 1, 0,
 				&completion));

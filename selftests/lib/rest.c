@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* How often the module looks at what waits. */
+#include <fcntl.h>
+#include <poll.h>
+
+#include "rest.h"
+
+#define TRACING	"/sys/kernel/tracing/"
+#define WINDOW	500	/* milliseconds */
+
+static void set(const char *file, const char *value)
+{
+	int fd = open(file, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		die("write %s to %s", value, file);
+	close(fd);
+}
+
+void rest_begin(void)
+{
+	set(TRACING "trace", "");
+	set(TRACING "events/zcopy/zcopy_wait/enable", "1");
+}
+
+void rest_end(void)
+{
+	set(TRACING "events/zcopy/zcopy_wait/enable", "0");
+	set(TRACING "trace", "");
+}
+
+static unsigned int count_waits(void)
+{
+	FILE *trace = fopen(TRACING "trace", "re");
+	unsigned int waits = 0;
+	char line[500];
+
+	if (!trace)
+		die("open the trace");
+	while (fgets(line, sizeof(line), trace))
+		waits += !!strstr(line, "zcopy_wait:");
+	fclose(trace);
+	return waits;
+}
+
+bool comes_to_rest(unsigned int nr)
+{
+	uint64_t since = 0;
+	unsigned int waits;
+
+	do {
+		set(TRACING "trace", "");
+		/* There is no event for nothing that happens. */
+		poll(NULL, 0, WINDOW);
+		waits = count_waits();
+		if (waits <= nr)
+			return true;
+	} while (patience(&since));
+	printf("# %u waits of %u transfers in %d ms\n", waits, nr, WINDOW);
+	return false;
+}
