@@ -18,9 +18,9 @@
 #include "lib/watch.h"
 
 #define SEED	241U
-#define SIZE	(2 * MIB)
+#define SIZE	MIB
 #define SMALL	(64 * 1024)	/* of a socket buffer */
-#define PAIRS	20
+#define PAIRS	8
 
 FIXTURE(rest)
 {
