@@ -10,6 +10,7 @@
 #include "cancel.h"
 #include "context.h"
 #include "stream.h"
+#include "submitter.h"
 #include "transfer.h"
 
 /* Steps under the lock in one go. */
@@ -21,11 +22,10 @@
  * @cancelled: taken off their queues, and to be ended without the lock
  * @nr:        how many were picked
  * @user_data: which ones, for step_user_data()
- * @target:    ditto, for step_target(): the address of the next one
- * @last:      of the last one
- * @owner:     which ones, for step_owned()
- * @mark:      how far that has come: an element of zcopy_context.owned that
- *             nobody owns
+ * @target:    ditto, for step_stream(): the address of the next one
+ * @of:        of the next submitter to that one
+ * @last:      of the last target
+ * @submitter: whose, or NULL: everybody's
  */
 struct walk {
 	struct zcopy_context *context;
@@ -33,9 +33,9 @@ struct walk {
 	unsigned int nr;
 	u64 user_data;
 	unsigned long target;
+	unsigned long of;
 	unsigned long last;
-	const void *owner;
-	struct zcopy_owned mark;
+	const struct zcopy_submitter *submitter;
 };
 
 static void pick(struct walk *walk, struct zcopy_xfer *xfer)
@@ -91,34 +91,23 @@ static bool step_user_data(struct walk *walk)
 	return newest;
 }
 
-static bool step_target(struct walk *walk)
+static bool step_stream(struct walk *walk)
 {
+	struct zcopy_xfer *newest = NULL;
 	struct zcopy_stream *stream;
-	struct zcopy_xfer *newest;
 
-	stream = zcopy_stream_from(walk->context, walk->target);
+	stream = zcopy_stream_from(walk->context, walk->target, walk->of);
 	if (!stream || (unsigned long)stream->target > walk->last)
 		return false;
-	newest = zcopy_stream_newest(stream);
+	if (!walk->submitter || walk->submitter == stream->submitter)
+		newest = zcopy_stream_newest(stream);
 	if (newest)
 		pick(walk, newest);
+	else if (walk->submitter == stream->submitter)
+		zcopy_stream_lose_target(stream);
 	/* None is left of this one: on to the next. */
-	walk->target = (unsigned long)stream->target + !newest;
-	return true;
-}
-
-static bool step_owned(struct walk *walk)
-{
-	struct list_head *at = walk->mark.link.prev;
-	struct zcopy_owned *owned = list_entry(at, struct zcopy_owned, link);
-
-	if (at == &walk->context->owned) {
-		list_del(&walk->mark.link);
-		return false;
-	}
-	list_move_tail(&walk->mark.link, at);
-	if (owned->owner == walk->owner)
-		pick(walk, container_of(owned, struct zcopy_xfer, owned));
+	walk->target = (unsigned long)stream->target;
+	walk->of = (unsigned long)stream->submitter + !newest;
 	return true;
 }
 
@@ -140,7 +129,7 @@ unsigned int zcopy_cancel_target(struct zcopy_context *context,
 		.last = (unsigned long)target,
 	};
 
-	return go(&walk, step_target, false);
+	return go(&walk, step_stream, false);
 }
 
 /* End all; how many. @closing: nobody can submit any more. */
@@ -148,25 +137,17 @@ unsigned int zcopy_cancel_all(struct zcopy_context *context, bool closing)
 {
 	struct walk walk = { .context = context, .last = ULONG_MAX };
 
-	return go(&walk, step_target, closing);
+	return go(&walk, step_stream, closing);
 }
 
-/**
- * zcopy_cancel_abandoned - a process gives up its last descriptor of a context
- * @context: there may be others
- * @owner:   its table of descriptors
- *
- * A context that waits in an AF_UNIX socket to be received, and a transfer that
- * keeps this socket open, would keep each other for ever. So transfers to such
- * sockets end with the descriptors of the process that submitted them.
- */
-void zcopy_cancel_abandoned(struct zcopy_context *context, const void *owner)
+/* End those of a process that is gone. */
+void zcopy_cancel_submitter(struct zcopy_submitter *submitter)
 {
-	struct walk walk = { .context = context, .owner = owner };
+	struct walk walk = {
+		.context = submitter->context,
+		.last = ULONG_MAX,
+		.submitter = submitter,
+	};
 
-	spin_lock(&context->lock);
-	context->abandoned++;
-	list_add_tail(&walk.mark.link, &context->owned);
-	spin_unlock(&context->lock);
-	go(&walk, step_owned, true);
+	go(&walk, step_stream, true);
 }

@@ -6,11 +6,12 @@
 
 struct file;
 struct zcopy_context;
+struct zcopy_submitter;
 
 unsigned int zcopy_cancel_user_data(struct zcopy_context *context, u64 user_data);
 unsigned int zcopy_cancel_target(struct zcopy_context *context,
 				 const struct file *target);
 unsigned int zcopy_cancel_all(struct zcopy_context *context, bool closing);
-void zcopy_cancel_abandoned(struct zcopy_context *context, const void *owner);
+void zcopy_cancel_submitter(struct zcopy_submitter *submitter);
 
 #endif /* ZCOPY_CANCEL_H */

@@ -12,6 +12,10 @@
 #error "zcopy needs Linux 6.12 or newer"
 #endif
 
+#ifndef CONFIG_VHOST_TASK
+#error "zcopy needs a kernel with CONFIG_VHOST_TASK, as any with KVM or vhost has it"
+#endif
+
 #ifndef CONFIG_64BIT
 #error "zcopy needs a 64-bit kernel: its counters are 64-bit words"
 #endif

@@ -6,22 +6,24 @@
 
 #include "context.h"
 
-struct zcopy_context *zcopy_context_create(void)
+struct zcopy_context *
+zcopy_context_create(const struct zcopy_context_ops *ops)
 {
 	struct zcopy_context *context;
 
 	context = kzalloc(sizeof(*context), GFP_KERNEL_ACCOUNT);
 	if (!context)
 		return NULL;
-	/* Whatever of it is left when its file is closed, a flight or a stream. */
+	/* Whatever of it is left when its file is closed, a flight or a worker. */
 	__module_get(THIS_MODULE);
+	context->ops = ops;
 	refcount_set(&context->refs, 1);
 	zcopy_account_init(&context->account);
 	mutex_init(&context->memory_lock);
 	spin_lock_init(&context->lock);
 	context->streams = RB_ROOT;
 	context->by_user_data = RB_ROOT;
-	INIT_LIST_HEAD(&context->owned);
+	INIT_LIST_HEAD(&context->submitters);
 	INIT_LIST_HEAD(&context->done);
 	mutex_init(&context->reader);
 	init_waitqueue_head(&context->wait);
@@ -31,7 +33,7 @@ struct zcopy_context *zcopy_context_create(void)
 /*
  * Whoever drops the last reference frees it; nothing runs in it any more. The
  * caller is one whom the module's exit waits for: a system call on an open file,
- * a work of a queue that is destroyed there, or an RCU reader.
+ * the reaper, a task work, or an RCU reader.
  */
 void zcopy_context_put(struct zcopy_context *context)
 {
@@ -41,7 +43,7 @@ void zcopy_context_put(struct zcopy_context *context)
 	WARN_ON_ONCE(atomic_long_read(&context->account.folios_held));
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&context->streams) ||
 		     !RB_EMPTY_ROOT(&context->by_user_data) ||
-		     !list_empty(&context->owned));
+		     !list_empty(&context->submitters));
 	WARN_ON_ONCE(!list_empty(&context->done) || context->nr_queued ||
 		     context->memory_queued);
 	if (context->memory.page)

@@ -12,55 +12,67 @@
 
 #include "stats.h"
 
+struct zcopy_submitter;
+
+/**
+ * struct zcopy_context_ops - what is called when something happens to a context
+ * @died: a process that submitted is gone, or executes another program: end what
+ *        it submitted. Context: process; in this very process, unless it has no
+ *        thread any more
+ */
+struct zcopy_context_ops {
+	void (*died)(struct zcopy_submitter *submitter);
+};
+
 /**
  * struct zcopy_context - what one open of /dev/zcopy owns
- * @refs:        the open file, each stream, flight and lease; all together hold
- *               the module
+ * @ops:         whom to tell
+ * @refs:        the open file, each submitter and flight; all together hold the
+ *               module
  * @account:     its counters
  * @memory_lock: guards @memory
  * @memory:      page that memory segments are copied to, shared by the
  *               transfers of the context; each part in use holds a reference
  * @lock:        guards what is below, and the queues of @streams; process
  *               context, a leaf
- * @streams:     struct zcopy_stream by target
+ * @submitters:  zcopy_submitter.link
+ * @streams:     struct zcopy_stream by target and submitter
  * @by_user_data: struct zcopy_xfer in the queues of @streams, those of equal
  *               user_data in the order of submission
- * @owned:       struct zcopy_owned, of transfers in those queues, and the marks
- *               of those who go through them
  * @done:        struct zcopy_record whose completions were not read
  * @nr_queued:   transfers of the queue that have not ended
  * @memory_queued: bytes of their memory segments
  * @nr_unread:   elements of @done
  * @closing:     the last descriptor is gone
- * @abandoned:   times a process gave up its last descriptor
  * @reader:      held while completions move from @done to a program
  * @wait:        who waits for completions, or for room in the queue
  *
  * A call that runs holds the file, so that a context outlives a synchronous
- * transfer. Queued ones are kept by their streams, which may outlive the file.
+ * transfer. Queued ones are kept by their submitter, which may outlive the file.
  */
 struct zcopy_context {
+	const struct zcopy_context_ops *ops;
 	refcount_t refs;
 	struct zcopy_account account;
 	struct mutex memory_lock;	/* for copying in alone */
 	struct page_frag memory;
 
 	spinlock_t lock;		/* the queue */
+	struct list_head submitters;
 	struct rb_root streams;
 	struct rb_root by_user_data;
-	struct list_head owned;
 	struct list_head done;
 	unsigned int nr_queued;
 	u64 memory_queued;
 	unsigned int nr_unread;
 	bool closing;
-	unsigned int abandoned;
 
 	struct mutex reader;		/* delivers exactly once */
 	wait_queue_head_t wait;
 };
 
-struct zcopy_context *zcopy_context_create(void);
+struct zcopy_context *
+zcopy_context_create(const struct zcopy_context_ops *ops);
 void zcopy_context_put(struct zcopy_context *context);
 
 #endif /* ZCOPY_CONTEXT_H */

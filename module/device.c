@@ -3,7 +3,6 @@
  * The character device and its ioctls. This door only translates: a request
  * becomes a transfer, and what became of the transfer an answer.
  */
-#include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -20,6 +19,7 @@
 #include "send.h"
 #include "sink.h"
 #include "stream.h"
+#include "submitter.h"
 #include "transfer.h"
 #include "uring.h"
 #include "version.h"
@@ -107,11 +107,12 @@ static unsigned int submit_all(struct zcopy_context *context,
 			       const struct zcopy_submit *submit, int *error)
 {
 	void __user *from = u64_to_user_ptr(submit->transfers);
+	struct zcopy_submitter *submitter = zcopy_submitter_get(context);
 	unsigned int i;
 	LIST_HEAD(ready);
 
-	*error = 0;
-	for (i = 0; i < submit->nr_transfers; i++) {
+	*error = submitter ? 0 : -ENOMEM;
+	for (i = 0; submitter && i < submit->nr_transfers; i++) {
 		struct zcopy_transfer transfer;
 		struct zcopy_record *record;
 
@@ -121,7 +122,7 @@ static unsigned int submit_all(struct zcopy_context *context,
 					       from, submit->transfer_size);
 		if (*error)
 			break;
-		record = zcopy_queue_add(context, &transfer, NULL, &ready);
+		record = zcopy_queue_add(submitter, &transfer, NULL, &ready);
 		if (IS_ERR(record)) {
 			*error = PTR_ERR(record);
 			break;
@@ -131,24 +132,14 @@ static unsigned int submit_all(struct zcopy_context *context,
 	}
 	/* Only now: what is sent knows what comes behind it. */
 	zcopy_stream_run_ready(&ready);
+	if (submitter)
+		zcopy_submitter_put(submitter);
 	return i;
 }
 
-static int is_file(const void *file, struct file *other, unsigned int fd)
-{
-	return other == file;
-}
-
-/* Has this process no descriptor of the device, or none any more? */
-static bool is_abandoned(const struct file *file)
-{
-	return !current->files || !iterate_fd(current->files, 0, is_file, file);
-}
-
-static int do_submit(struct zcopy_context *context, struct file *file,
+static int do_submit(struct zcopy_context *context,
 		     struct zcopy_submit __user *arg, size_t usize)
 {
-	unsigned int abandoned = READ_ONCE(context->abandoned);
 	struct zcopy_submit submit;
 	ssize_t completed;
 	ktime_t end;
@@ -170,10 +161,6 @@ static int do_submit(struct zcopy_context *context, struct file *file,
 
 	end = ktime_add_safe(ktime_get(), submit.timeout);
 	submit.accepted = submit_all(context, &submit, &submit.error);
-	/* Another thread closed the descriptor, too early for these. */
-	if (abandoned != READ_ONCE(context->abandoned) && is_abandoned(file))
-		zcopy_cancel_abandoned(context, current->files);
-
 	err = 0;
 	if (submit.min_completions && !submit.error)
 		err = zcopy_queue_wait(context, submit.min_completions,
@@ -273,7 +260,7 @@ static long zcopy_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 					     do_send(context, uarg, size);
 	case ZCOPY_IOC_SUBMIT & ~IOCSIZE_MASK:
 		return size < SIZE_SUBMIT_V1 ? -EINVAL :
-					       do_submit(context, file, uarg, size);
+					       do_submit(context, uarg, size);
 	case ZCOPY_IOC_CANCEL & ~IOCSIZE_MASK:
 		return size < SIZE_CANCEL_V1 ? -EINVAL :
 					       do_cancel(context, uarg, size);
@@ -314,7 +301,7 @@ static __poll_t zcopy_poll(struct file *file, poll_table *wait)
 
 static int zcopy_open(struct inode *inode, struct file *file)
 {
-	struct zcopy_context *context = zcopy_context_create();
+	struct zcopy_context *context = zcopy_context_create(&zcopy_queue_context_ops);
 
 	if (!context)
 		return -ENOMEM;
@@ -325,9 +312,7 @@ static int zcopy_open(struct inode *inode, struct file *file)
 /* Called for each descriptor that is closed, be it by the process's exit. */
 static int zcopy_flush(struct file *file, fl_owner_t owner)
 {
-	/* The kernel's own closing has no owner. */
-	if (owner && (owner != current->files || is_abandoned(file)))
-		zcopy_cancel_abandoned(file->private_data, owner);
+	zcopy_submitter_abandon(file->private_data);
 	return 0;
 }
 
@@ -336,6 +321,7 @@ static int zcopy_release(struct inode *inode, struct file *file)
 	struct zcopy_context *context = file->private_data;
 
 	zcopy_queue_close(context);
+	zcopy_submitter_leave_all(context);
 	zcopy_context_put(context);
 	return 0;
 }

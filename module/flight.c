@@ -17,6 +17,7 @@
 #include "flight.h"
 #include "pagecache.h"
 #include "release.h"
+#include "submitter.h"
 #include "transfer.h"
 
 /*
@@ -50,8 +51,11 @@ struct zcopy_leg {
  * @copied:   the kernel had to copy; set in any context
  * @counted:  that is in the books already
  * @context:  whose it is; a reference
+ * @submitter: if it is @watched: whose transfers it has, which keep it
  * @route:    see known_to_copy
- * @work:     ends it where transfers are released
+ * @work:     ends it, if it is @watched, where that may sleep
+ * @dropping: the superblock of folios that may have to leave the page cache, or
+ *            NULL
  * @held:     of @folios, how many are page-cache folios
  * @nr_legs:  elements of @legs
  * @legs:     the transfers, if it is @watched
@@ -69,8 +73,10 @@ struct zcopy_flight {
 	bool copied;
 	bool counted;
 	struct zcopy_context *context;
+	struct zcopy_submitter *submitter;
 	unsigned long route;
-	struct work_struct work;
+	struct zcopy_work work;
+	struct super_block *dropping;
 	unsigned int held;
 	unsigned int nr_legs;
 	struct zcopy_leg legs[ZCOPY_BATCH_PARTS];
@@ -118,12 +124,6 @@ static bool is_to_drop(const struct zcopy_leg *leg, unsigned long kind,
 	       READ_ONCE(range->pos) >> PAGE_SHIFT >= end;
 }
 
-static void drop_pages(const struct zcopy_leg *leg, pgoff_t first, pgoff_t end)
-{
-	if (first < end)
-		zcopy_pagecache_drop(leg->xfer->ranges[leg->range].file, first,
-				     end);
-}
 
 /*
  * Drop the references of a leg's folios, from @i on, and the folios that the
@@ -132,7 +132,11 @@ static void drop_pages(const struct zcopy_leg *leg, pgoff_t first, pgoff_t end)
 static unsigned int drop_leg(const struct zcopy_flight *flight,
 			     const struct zcopy_leg *leg, unsigned int i)
 {
+	struct file *file = NULL;
 	pgoff_t first = 0, end = 0;
+
+	if (leg->xfer && flight->dropping)
+		file = zcopy_xfer_get_file(leg->xfer, leg->range);
 
 	for (; i < leg->end; i++) {
 		unsigned long kind = flight->folios[i] & KIND_MASK;
@@ -140,7 +144,7 @@ static unsigned int drop_leg(const struct zcopy_flight *flight,
 		pgoff_t index, next;
 		bool drop;
 
-		if (kind < ZCOPY_ELEMENT_BROUGHT) {
+		if (kind < ZCOPY_ELEMENT_BROUGHT || !file) {
 			folio_put(folio);
 			continue;
 		}
@@ -151,18 +155,21 @@ static unsigned int drop_leg(const struct zcopy_flight *flight,
 		if (!drop)
 			continue;
 		if (index != end) {
-			drop_pages(leg, first, end);
+			zcopy_pagecache_drop(file, first, end);
 			first = index;
 		}
 		end = next;
 	}
-	drop_pages(leg, first, end);
+	if (file) {
+		zcopy_pagecache_drop(file, first, end);
+		fput(file);
+	}
 	return i;
 }
 
 /*
  * Nobody refers to the folios any more but this flight. Context: process, if
- * it is watched.
+ * folios are to be dropped or a transfer of it may need that.
  */
 static void land(struct zcopy_flight *flight)
 {
@@ -186,9 +193,28 @@ static void land(struct zcopy_flight *flight)
 	zcopy_context_put(context);
 }
 
-static void land_work(struct work_struct *work)
+static void land_cold(struct zcopy_work *work)
 {
 	land(container_of(work, struct zcopy_flight, work));
+}
+
+static struct zcopy_crew *crew_of(const struct zcopy_flight *flight)
+{
+	return &flight->submitter->crew;
+}
+
+/* In a hot worker, or whoever stands in for it: nothing is dropped there. */
+static void land_hot(struct zcopy_work *work)
+{
+	struct zcopy_flight *flight;
+
+	flight = container_of(work, struct zcopy_flight, work);
+	flight->work.run = land_cold;
+	if (!flight->dropping ||
+	    zcopy_crew_cold(crew_of(flight), &flight->work, flight->dropping, false)) {
+		flight->dropping = NULL;
+		land(flight);
+	}
 }
 
 /* No skb refers to a flight or to those it shared one with. */
@@ -203,10 +229,11 @@ static void land_chain(struct zcopy_flight *head)
 	for (flight = head; flight; flight = next) {
 		next = flight->next;
 		flight->copied = copied;
-		if (flight->watched)
-			queue_work(zcopy_release_wq, &flight->work);
-		else
-			land(flight);
+		/* If its submitter is gone, only the folios are left of it. */
+		if (flight->watched && zcopy_crew_hot(crew_of(flight), &flight->work))
+			continue;
+		flight->dropping = NULL;
+		land(flight);
 	}
 }
 
@@ -350,8 +377,9 @@ static struct zcopy_flight *create(const struct zcopy_batch *batch)
 	flight->nr_legs = 0;
 	for (leg = 0; leg < batch->nr_parts; leg++)
 		flight->watched |= zcopy_release_wanted(batch->parts[leg].xfer);
-	if (flight->watched)
-		INIT_WORK(&flight->work, land_work);
+	flight->dropping = NULL;
+	flight->submitter = batch->parts[0].xfer->submitter;
+	flight->work.run = land_hot;
 	/* The network may keep it long after the last descriptor is closed. */
 	refcount_inc(&context->refs);
 	return flight;
@@ -363,6 +391,11 @@ static bool ends_folio(const struct bio_vec *vec, struct folio *folio)
 	size_t page = folio_page_idx(folio, vec->bv_page) * PAGE_SIZE;
 
 	return page + vec->bv_offset + vec->bv_len == folio_size(folio);
+}
+
+static struct super_block *sb_of(const struct zcopy_leg *leg)
+{
+	return file_inode(leg->xfer->ranges[leg->range].file)->i_sb;
 }
 
 /* The target accepted @sent bytes: take over the references of @batch's folios. */
@@ -392,6 +425,8 @@ static void load(struct zcopy_flight *flight, struct zcopy_batch *batch,
 			if (kind == ZCOPY_ELEMENT_BROUGHT &&
 			    (left < vec->bv_len || !ends_folio(vec, folio)))
 				kind = ZCOPY_ELEMENT_PART;
+			if (leg->xfer && kind >= ZCOPY_ELEMENT_BROUGHT)
+				flight->dropping = sb_of(leg);
 			flight->folios[i] = (unsigned long)folio | kind;
 			left -= min_t(size_t, left, vec->bv_len);
 		}
@@ -401,6 +436,16 @@ static void load(struct zcopy_flight *flight, struct zcopy_batch *batch,
 	flight->nr_legs = p;
 	flight->held = held;
 	zcopy_batch_give(batch, i, held);
+}
+
+/* It was copied, so that nobody refers to it but who runs the transfers. */
+static void settle(struct zcopy_flight *flight)
+{
+	/* A call that waits does it all. */
+	if (flight->dropping && flight->legs[flight->nr_legs - 1].xfer->queued)
+		land_hot(&flight->work);
+	else
+		land(flight);
 }
 
 /**
@@ -436,7 +481,7 @@ ssize_t zcopy_flight_send(struct socket *socket, struct zcopy_batch *batch,
 	if (sent > 0)
 		load(flight, batch, sent);
 	if (copy)
-		land(flight);
+		settle(flight);
 	else
 		skb_gone(NULL, &flight->ubuf, true);
 	return sent;
@@ -463,6 +508,6 @@ ssize_t zcopy_flight_copy(struct zcopy_batch *batch,
 	sent = copy(batch);
 	if (sent > 0)
 		load(flight, batch, sent);
-	land(flight);
+	settle(flight);
 	return sent;
 }

@@ -7,10 +7,11 @@
 #include <linux/filelock.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
+#include <linux/timer.h>
 
 #include "context.h"
 #include "lease.h"
+#include "submitter.h"
 #include "transfer.h"
 
 /*
@@ -22,58 +23,56 @@
 /**
  * struct zcopy_lease - a transfer's lease on one of its files
  * @next:     the transfer's next one
- * @refs:     the transfer, and @deadline while it is scheduled
+ * @refs:     the transfer, and @deadline or @work while they are under way
  * @file:     its own, as a lease belongs to an open file and the program may
  *            have one on its own
- * @context:  whose it is; a reference
+ * @submitter: whose it is; a reference
  * @ops:      the transfer's
  * @xfer:     the transfer, NULL once the lease is dropped; under
  *            zcopy_context.lock
  * @broken:   somebody waits for it; set under the inode's lock of leases
- * @deadline: ends the transfer when the time runs out
+ * @deadline: when the time runs out
+ * @work:     ends the transfer then
  */
 struct zcopy_lease {
 	struct zcopy_lease *next;
 	refcount_t refs;
 	struct file *file;
-	struct zcopy_context *context;
+	struct zcopy_submitter *submitter;
 	const struct zcopy_xfer_ops *ops;
 	struct zcopy_xfer *xfer;
 	bool broken;
-	struct delayed_work deadline;
+	struct timer_list deadline;
+	struct zcopy_work work;
 };
-
-/* Of their own: a deadline stands behind nothing that somebody else has to do. */
-static struct workqueue_struct *deadline_wq;
-
-int zcopy_lease_init(void)
-{
-	deadline_wq = alloc_workqueue("zcopy_lease",
-				      WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
-	return deadline_wq ? 0 : -ENOMEM;
-}
-
-/* No context is left; the last work may still be on its way out. */
-void zcopy_lease_exit(void)
-{
-	destroy_workqueue(deadline_wq);
-}
 
 static void lease_put(struct zcopy_lease *lease)
 {
+	struct zcopy_submitter *submitter = lease->submitter;
+
 	if (!refcount_dec_and_test(&lease->refs))
 		return;
-	zcopy_context_put(lease->context);
 	kfree(lease);
+	zcopy_submitter_put(submitter);
 }
 
-static void deadline_work(struct work_struct *work)
+static void expire(struct zcopy_work *work)
+{
+	struct zcopy_lease *lease = container_of(work, struct zcopy_lease, work);
+
+	lease->ops->expire(lease->submitter->context, &lease->xfer);
+	lease_put(lease);
+}
+
+/* The time is over: the submitter's worker has to end the transfer. Softirq. */
+static void deadline(struct timer_list *timer)
 {
 	struct zcopy_lease *lease;
 
-	lease = container_of(to_delayed_work(work), struct zcopy_lease, deadline);
-	lease->ops->expire(lease->context, &lease->xfer);
-	lease_put(lease);
+	lease = container_of(timer, struct zcopy_lease, deadline);
+	/* If nobody takes work any more, the transfer has ended. */
+	if (!zcopy_crew_hot(&lease->submitter->crew, &lease->work))
+		lease_put(lease);
 }
 
 /* Somebody wants to change the file; called once, under a spinlock. */
@@ -86,8 +85,8 @@ static bool lease_break(struct file_lease *file_lease)
 	if (end && time_after(end, now + MARGIN))
 		delay = end - now - MARGIN;
 	refcount_inc(&lease->refs);
-	/* Not scheduled before; and if it was, the transfer has a reference. */
-	if (WARN_ON_ONCE(!queue_delayed_work(deadline_wq, &lease->deadline, delay)))
+	/* Not set before; and if it was, the transfer has a reference. */
+	if (WARN_ON_ONCE(mod_timer(&lease->deadline, now + delay)))
 		refcount_dec(&lease->refs);
 	/* It goes when the pages are released, or when its time is over. */
 	return false;
@@ -147,15 +146,16 @@ int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file)
 		goto free;
 	}
 	refcount_set(&lease->refs, 1);
-	lease->context = xfer->context;
+	lease->submitter = xfer->submitter;
 	lease->ops = xfer->ops;
 	lease->xfer = xfer;
-	INIT_DELAYED_WORK(&lease->deadline, deadline_work);
+	lease->work.run = expire;
+	timer_setup(&lease->deadline, deadline, 0);
 
 	err = set_lease(lease);
 	if (err)
 		goto close;
-	refcount_inc(&lease->context->refs);
+	refcount_inc(&lease->submitter->crew.refs);
 	lease->next = xfer->leases;
 	xfer->leases = lease;
 	return 0;
@@ -195,15 +195,15 @@ bool zcopy_lease_drop(struct zcopy_xfer *xfer, bool *lapsed)
 		void *owner = lease;
 
 		xfer->leases = lease->next;
-		spin_lock(&lease->context->lock);
+		spin_lock(&xfer->context->lock);
 		lease->xfer = NULL;
-		spin_unlock(&lease->context->lock);
+		spin_unlock(&xfer->context->lock);
 		/* None is left of one whose time ran out. */
 		if (kernel_setlease(lease->file, F_UNLCK, NULL, &owner))
 			*lapsed = true;
 		broken |= lease->broken;
 		fput(lease->file);
-		if (cancel_delayed_work(&lease->deadline))
+		if (timer_delete(&lease->deadline))
 			lease_put(lease);
 		lease_put(lease);
 	}

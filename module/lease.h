@@ -7,9 +7,6 @@
 struct file;
 struct zcopy_xfer;
 
-int zcopy_lease_init(void);
-void zcopy_lease_exit(void);
-
 int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file);
 bool zcopy_lease_broken(const struct zcopy_xfer *xfer);
 bool zcopy_lease_drop(struct zcopy_xfer *xfer, bool *lapsed);

@@ -6,10 +6,8 @@
 #include "batch.h"
 #include "compat.h"
 #include "device.h"
-#include "lease.h"
-#include "release.h"
-#include "stream.h"
 #include "version.h"
+#include "worker.h"
 
 static int __init zcopy_init(void)
 {
@@ -18,26 +16,16 @@ static int __init zcopy_init(void)
 	err = zcopy_batch_init();
 	if (err)
 		return err;
-	err = zcopy_lease_init();
+	err = zcopy_worker_init();
 	if (err)
 		goto exit_batch;
-	err = zcopy_release_init();
-	if (err)
-		goto exit_lease;
-	err = zcopy_stream_init();
-	if (err)
-		goto exit_release;
 	err = zcopy_device_init();
 	if (err)
-		goto exit_stream;
+		goto exit_worker;
 	return 0;
 
-exit_stream:
-	zcopy_stream_exit();
-exit_release:
-	zcopy_release_exit();
-exit_lease:
-	zcopy_lease_exit();
+exit_worker:
+	zcopy_worker_exit();
 exit_batch:
 	zcopy_batch_exit();
 	return err;
@@ -46,9 +34,7 @@ exit_batch:
 static void __exit zcopy_exit(void)
 {
 	zcopy_device_exit();
-	zcopy_stream_exit();
-	zcopy_release_exit();
-	zcopy_lease_exit();
+	zcopy_worker_exit();
 	zcopy_batch_exit();
 }
 

@@ -3,18 +3,20 @@
  * The queue of a context: what is accepted, and how completions get to the
  * program. Streams do the work in between.
  */
+#include <linux/cred.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "cancel.h"
 #include "context.h"
+#include "lease.h"
 #include "limits.h"
 #include "queue.h"
 #include "release.h"
 #include "request.h"
-#include "sink.h"
 #include "source.h"
 #include "stream.h"
+#include "submitter.h"
 #include "transfer.h"
 
 static bool has_room(struct zcopy_context *context)
@@ -97,19 +99,21 @@ void zcopy_queue_forget_notice(struct zcopy_xfer *xfer)
 
 /**
  * zcopy_queue_add - accept a transfer
- * @context:  whose it is
- * @transfer: already in kernel memory
- * @complete: see struct zcopy_record
- * @ready:    see zcopy_stream_enqueue()
+ * @submitter: the calling process
+ * @transfer:  already in kernel memory
+ * @complete:  see struct zcopy_record
+ * @ready:     see zcopy_stream_enqueue()
  *
  * Return: its record, which is the caller's to look at only with @complete; or an
- * ERR_PTR: -EAGAIN, a limit is reached; else of zcopy_request_build().
+ * ERR_PTR: -EAGAIN, a limit is reached; -EINTR, signals come first; of
+ * zcopy_crew_hire() or zcopy_request_build().
  */
-struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
+struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 				     const struct zcopy_transfer *transfer,
 				     void (*complete)(struct zcopy_record *record),
 				     struct list_head *ready)
 {
+	struct zcopy_context *context = submitter->context;
 	struct zcopy_record *record;
 	struct zcopy_xfer *xfer;
 	int err;
@@ -117,11 +121,15 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 	record = expect(context);
 	if (IS_ERR(record))
 		return record;
-	xfer = zcopy_request_build(context, transfer, &zcopy_queue_ops, true);
+	xfer = zcopy_request_build(submitter, transfer, &zcopy_queue_ops, true);
 	if (IS_ERR(xfer)) {
 		err = PTR_ERR(xfer);
 		goto forget_record;
 	}
+	/* It may all be sent at once: only its release is sure to come later. */
+	err = zcopy_release_wanted(xfer) ? zcopy_crew_hire(&submitter->crew) : 0;
+	if (err)
+		goto refuse_xfer;
 	if (xfer->flags & ZCOPY_NOTIFY) {
 		err = zcopy_queue_expect_notice(xfer);
 		if (err)
@@ -132,10 +140,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
 	record->complete = complete;
 	record->xfer = xfer;
 	xfer->record = record;
-	/* A ring ends its own, and cannot be sent over a socket. */
-	if (!complete && zcopy_sink_holds_files(xfer->target))
-		xfer->owned.owner = current->files;
-	zcopy_xfer_remember_submitter(xfer);
+	xfer->cred = get_current_cred();
 
 	err = zcopy_stream_enqueue(xfer, ready);
 	if (err)
@@ -148,7 +153,7 @@ refuse_xfer:
 	zcopy_request_refuse(xfer);
 forget_record:
 	forget(context, record);
-	return ERR_PTR(err);
+	return ERR_PTR(err == -ERESTARTNOINTR || err == -ESRCH ? -EINTR : err);
 }
 
 /* Give a completion, which is in its record, to the program. */
@@ -208,32 +213,93 @@ static void over(struct zcopy_xfer *xfer)
 		spin_unlock(&context->lock);
 		deliver(context, record);
 	}
-	zcopy_release_put(xfer, false);
+	zcopy_release_leave(xfer);
+}
+
+/* The last completion of a transfer is due: its record, if somebody waits. */
+static struct zcopy_record *last_record(struct zcopy_xfer *xfer)
+{
+	struct zcopy_record *record = xfer->notice;
+
+	if (record)
+		return record;
+	spin_lock(&xfer->context->lock);
+	record = xfer->record;
+	if (record) {
+		record->xfer = NULL;
+		record->parked = false;
+	}
+	xfer->record = NULL;
+	spin_unlock(&xfer->context->lock);
+	return record;
 }
 
 /*
  * The network let go of a transfer. Files, leases and pages are given back
- * first. A file that nobody else has open is closed a moment later if this is a
- * worker, as fput() does it.
+ * first. A file that nobody else has open is closed on the way back to user
+ * mode, or by a worker before its next work, as fput() does it.
  */
-static void released(struct zcopy_xfer *xfer)
+static void finish_release(struct zcopy_xfer *xfer)
 {
 	struct zcopy_context *context = xfer->context;
-	struct zcopy_record *record = xfer->notice;
 	struct zcopy_completion result;
+	struct zcopy_record *record;
 
 	result = zcopy_release_result(xfer, true);
-	if (!record) {
-		spin_lock(&context->lock);
-		record = xfer->record;
-		if (record) {
-			record->xfer = NULL;
-			record->parked = false;
-		}
-		spin_unlock(&context->lock);
-	}
-	zcopy_source_forget(xfer);
+	record = last_record(xfer);
 	zcopy_xfer_destroy(xfer);
+	if (record) {
+		record->completion = result;
+		deliver(context, record);
+	}
+}
+
+static void forget_cold(struct zcopy_work *work)
+{
+	struct zcopy_xfer *xfer = container_of(work, struct zcopy_xfer, work);
+
+	if (!READ_ONCE(xfer->submitter->dead))
+		zcopy_source_forget(xfer);
+	finish_release(xfer);
+}
+
+static void released(struct zcopy_xfer *xfer)
+{
+	struct super_block *sb;
+
+	/* Nothing but its memory is left. */
+	if (READ_ONCE(xfer->stripped)) {
+		zcopy_xfer_free(xfer);
+		return;
+	}
+	if (zcopy_release_wanted(xfer)) {
+		spin_lock(&xfer->context->lock);
+		list_del_init(&xfer->link);
+		spin_unlock(&xfer->context->lock);
+	}
+	/* To drop pages may take as long as to read them. */
+	sb = zcopy_source_keeps(xfer);
+	xfer->work.run = forget_cold;
+	if (sb && xfer->queued &&
+	    !zcopy_crew_cold(&xfer->submitter->crew, &xfer->work, sb, false))
+		return;
+	if (sb && !xfer->queued)
+		zcopy_source_forget(xfer);
+	finish_release(xfer);
+}
+
+/* The process is gone. Of its transfers those who share the context still hear. */
+static void lost(struct zcopy_xfer *xfer)
+{
+	struct zcopy_context *context = xfer->context;
+	struct zcopy_completion result;
+	struct zcopy_record *record;
+	bool lapsed = false;
+
+	result = zcopy_release_result(xfer, false);
+	zcopy_lease_drop(xfer, &lapsed);
+	record = last_record(xfer);
+	zcopy_xfer_strip(xfer);
 	if (record) {
 		record->completion = result;
 		deliver(context, record);
@@ -402,8 +468,20 @@ static void expire(struct zcopy_context *context, struct zcopy_xfer **place)
 
 const struct zcopy_xfer_ops zcopy_queue_ops = {
 	.over = over,
+	.lost = lost,
 	.released = released,
 	.expire = expire,
+};
+
+/* A process is gone: end what it submitted. */
+static void died(struct zcopy_submitter *submitter)
+{
+	zcopy_cancel_submitter(submitter);
+	zcopy_release_lose(submitter);
+}
+
+const struct zcopy_context_ops zcopy_queue_context_ops = {
+	.died = died,
 };
 
 /* The last descriptor is gone: end all transfers, forget all completions. */

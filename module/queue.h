@@ -9,6 +9,7 @@
 
 struct io_uring_cmd;
 struct zcopy_context;
+struct zcopy_submitter;
 struct zcopy_xfer;
 struct zcopy_xfer_ops;
 
@@ -48,8 +49,9 @@ struct zcopy_record {
 
 /* Of transfers of the queue, and of those that have a notice to come. */
 extern const struct zcopy_xfer_ops zcopy_queue_ops;
+extern const struct zcopy_context_ops zcopy_queue_context_ops;
 
-struct zcopy_record *zcopy_queue_add(struct zcopy_context *context,
+struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 				     const struct zcopy_transfer *transfer,
 				     void (*complete)(struct zcopy_record *record),
 				     struct list_head *ready);

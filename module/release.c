@@ -6,26 +6,11 @@
  */
 #include <linux/wait_bit.h>
 
+#include "context.h"
 #include "lease.h"
 #include "release.h"
+#include "submitter.h"
 #include "transfer.h"
-
-/* Where transfers are released, for who may not sleep. */
-struct workqueue_struct *zcopy_release_wq;
-
-int zcopy_release_init(void)
-{
-	zcopy_release_wq = alloc_workqueue("zcopy_release", WQ_UNBOUND, 0);
-	return zcopy_release_wq ? 0 : -ENOMEM;
-}
-
-/* No context is left; the last work may still be on its way out. */
-void zcopy_release_exit(void)
-{
-	destroy_workqueue(zcopy_release_wq);
-	/* An skb's last user may still be about to return from a flight. */
-	synchronize_rcu();
-}
 
 /* One more use, by a user. */
 void zcopy_release_get(struct zcopy_xfer *xfer)
@@ -38,7 +23,7 @@ void zcopy_release_get(struct zcopy_xfer *xfer)
  * @xfer:   gone, for the caller
  * @copied: this user had to copy
  *
- * Context: process; may sleep.
+ * Context: process; may sleep. Any but hard interrupt for one that was lost.
  */
 void zcopy_release_put(struct zcopy_xfer *xfer, bool copied)
 {
@@ -52,6 +37,65 @@ void zcopy_release_put(struct zcopy_xfer *xfer, bool copied)
 		xfer->ops->released(xfer);
 	else if (left == 1)
 		wake_up_var(&xfer->uses);
+}
+
+/**
+ * zcopy_release_leave - who ran a transfer needs it no longer
+ * @xfer: over; gone, for the caller
+ *
+ * What is waited for is left to the flights that have bytes of it; and to the end
+ * of the submitter, if that comes first.
+ *
+ * Context: process; may sleep.
+ */
+void zcopy_release_leave(struct zcopy_xfer *xfer)
+{
+	struct zcopy_submitter *submitter = xfer->submitter;
+	bool dead;
+
+	if (zcopy_release_wanted(xfer)) {
+		spin_lock(&xfer->context->lock);
+		dead = submitter->dead;
+		if (!dead)
+			list_add_tail(&xfer->link, &submitter->flying);
+		spin_unlock(&xfer->context->lock);
+		if (dead)
+			xfer->ops->lost(xfer);
+	}
+	zcopy_release_put(xfer, false);
+}
+
+/**
+ * zcopy_release_lose - the submitter of transfers is gone before their release
+ * @submitter: dead
+ *
+ * Their flights keep the pages, and nothing else of them.
+ *
+ * Context: process; may sleep.
+ */
+void zcopy_release_lose(struct zcopy_submitter *submitter)
+{
+	struct zcopy_context *context = submitter->context;
+	struct zcopy_xfer *xfer;
+	bool used;
+
+	for (;;) {
+		spin_lock(&context->lock);
+		xfer = list_first_entry_or_null(&submitter->flying,
+						struct zcopy_xfer, link);
+		if (xfer) {
+			list_del_init(&xfer->link);
+			/* If not, somebody is about to release it. */
+			used = atomic_inc_not_zero(&xfer->uses);
+		}
+		spin_unlock(&context->lock);
+		if (!xfer)
+			break;
+		if (!used)
+			continue;
+		xfer->ops->lost(xfer);
+		zcopy_release_put(xfer, false);
+	}
 }
 
 /**

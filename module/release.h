@@ -2,8 +2,6 @@
 #ifndef ZCOPY_RELEASE_H
 #define ZCOPY_RELEASE_H
 
-#include <linux/workqueue.h>
-
 #include "transfer.h"
 
 /* The flags whose promise is about the release. */
@@ -16,13 +14,10 @@ static inline bool zcopy_release_wanted(const struct zcopy_xfer *xfer)
 	return xfer->flags & ZCOPY_FLAGS_RELEASE;
 }
 
-extern struct workqueue_struct *zcopy_release_wq;
-
-int zcopy_release_init(void);
-void zcopy_release_exit(void);
-
 void zcopy_release_get(struct zcopy_xfer *xfer);
 void zcopy_release_put(struct zcopy_xfer *xfer, bool copied);
+void zcopy_release_leave(struct zcopy_xfer *xfer);
+void zcopy_release_lose(struct zcopy_submitter *submitter);
 int zcopy_release_wait(struct zcopy_xfer *xfer);
 struct zcopy_completion zcopy_release_result(struct zcopy_xfer *xfer,
 					     bool released);

@@ -15,6 +15,7 @@
 #include "request.h"
 #include "sink.h"
 #include "source.h"
+#include "submitter.h"
 #include "trace.h"
 #include "transfer.h"
 
@@ -222,7 +223,7 @@ void zcopy_request_refuse(struct zcopy_xfer *xfer)
 }
 
 /* A transfer, from the segments of @transfer in kernel memory. */
-static struct zcopy_xfer *build(struct zcopy_context *context,
+static struct zcopy_xfer *build(struct zcopy_submitter *submitter,
 				const struct zcopy_transfer *transfer,
 				const struct zcopy_segment *segments,
 				const struct zcopy_xfer_ops *ops, bool queued)
@@ -234,7 +235,7 @@ static struct zcopy_xfer *build(struct zcopy_context *context,
 	unsigned int i;
 	int err;
 
-	xfer = zcopy_xfer_create(context, ops,
+	xfer = zcopy_xfer_create(submitter, ops,
 				 count_ranges(segments, nr, max_memory));
 	if (!xfer)
 		return ERR_PTR(-ENOMEM);
@@ -264,16 +265,16 @@ static struct zcopy_xfer *build(struct zcopy_context *context,
 
 /**
  * zcopy_request_build - make a transfer of a program's request
- * @context:  whose it is; must outlive the transfer
- * @transfer: the request, already in kernel memory
- * @ops:      whom the transfer tells what happens to it
- * @queued:   not only the submitter's thread will run it
+ * @submitter: the calling process
+ * @transfer:  the request, already in kernel memory
+ * @ops:       whom the transfer tells what happens to it
+ * @queued:    not only the submitter's thread will run it
  *
  * Context: the submitter's; resolves its descriptors and reads its memory.
  * Return: the transfer, in use by the caller; or an ERR_PTR with an errno of
  * ZCOPY_IOC_SEND's list.
  */
-struct zcopy_xfer *zcopy_request_build(struct zcopy_context *context,
+struct zcopy_xfer *zcopy_request_build(struct zcopy_submitter *submitter,
 				       const struct zcopy_transfer *transfer,
 				       const struct zcopy_xfer_ops *ops,
 				       bool queued)
@@ -291,13 +292,13 @@ struct zcopy_xfer *zcopy_request_build(struct zcopy_context *context,
 		if (copy_from_user(few, from,
 				   transfer->nr_segments * sizeof(*few)))
 			return ERR_PTR(-EFAULT);
-		return build(context, transfer, few, ops, queued);
+		return build(submitter, transfer, few, ops, queued);
 	}
 
 	many = vmemdup_array_user(from, transfer->nr_segments, sizeof(*many));
 	if (IS_ERR(many))
 		return ERR_CAST(many);
-	xfer = build(context, transfer, many, ops, queued);
+	xfer = build(submitter, transfer, many, ops, queued);
 	kvfree(many);
 	return xfer;
 }

@@ -4,12 +4,12 @@
 
 #include <linux/types.h>
 
-struct zcopy_context;
+struct zcopy_submitter;
 struct zcopy_transfer;
 struct zcopy_xfer;
 struct zcopy_xfer_ops;
 
-struct zcopy_xfer *zcopy_request_build(struct zcopy_context *context,
+struct zcopy_xfer *zcopy_request_build(struct zcopy_submitter *submitter,
 				       const struct zcopy_transfer *transfer,
 				       const struct zcopy_xfer_ops *ops,
 				       bool queued);

@@ -13,6 +13,7 @@
 #include "run.h"
 #include "sink.h"
 #include "source.h"
+#include "submitter.h"
 #include "trace.h"
 #include "transfer.h"
 
@@ -118,6 +119,9 @@ static void fail(struct zcopy_xfer *xfer, int err, u32 side)
 	case -ENOBUFS:
 		side = 0;	/* nobody's fault */
 	}
+	/* Signals are for who waits. What else says so means something else. */
+	if (xfer->queued && (err == -EINTR || err == -ERESTARTSYS))
+		err = -EIO;
 	xfer->result.error = err;
 	xfer->result.flags |= side;
 }
@@ -250,7 +254,7 @@ static void finish(struct zcopy_xfer *xfer)
 
 	if (xfer->flags & ZCOPY_MORE && !result->error)
 		xfer->corked = false;	/* as the program wants it */
-	if (xfer->corked && !xfer->behind)
+	if (xfer->corked && !xfer->behind && xfer->target)
 		push(xfer);
 
 	for (i = 0; result->bytes && i < min(xfer->next + 1, xfer->nr); i++) {
@@ -288,24 +292,55 @@ void zcopy_xfer_cancel(struct zcopy_xfer *xfer)
 	finish(xfer);
 }
 
+/*
+ * A worker is to come by where its process stops, freezes or ends: what it waits
+ * for then ends early, and is asked for once more. Nobody sent it that signal.
+ */
+static bool is_called_away(int err)
+{
+	return (err == -EINTR || err == -ERESTARTSYS) && signal_pending(current);
+}
+
+/*
+ * The runner is about to wait for a file, or did: in between it leaves the target
+ * alone, and it may be taken. Returns false when the submitter is gone.
+ */
+static bool be_asleep(struct zcopy_xfer *xfer, bool asleep)
+{
+	bool dead;
+
+	spin_lock(&xfer->context->lock);
+	dead = xfer->submitter->dead;
+	xfer->asleep = asleep && !dead;
+	spin_unlock(&xfer->context->lock);
+	return !dead;
+}
+
 /**
  * zcopy_xfer_read - wait for the page that a transfer came back for
  * @xfer: zcopy_xfer_run() returned %ZCOPY_RUN_DISK for it, and was allowed to
  *        write
  *
- * Context: process; sleeps for the disk.
- * Return: true to run it again; false when the page cannot be read: the
- * transfer has ended, with its final result.
+ * Context: a worker; sleeps for the disk.
+ * Return: %ZCOPY_RUN_SLICE to run it again; %ZCOPY_RUN_DONE when the page cannot
+ * be read, or the submitter is gone: the transfer has ended, with its final
+ * result.
  */
-bool zcopy_xfer_read(struct zcopy_xfer *xfer)
+enum zcopy_run zcopy_xfer_read(struct zcopy_xfer *xfer)
 {
-	int err = zcopy_source_read(xfer);
+	int err = 0;
 
-	if (!err)
-		return true;
-	fail(xfer, err, ZCOPY_C_FILE_ERROR);
+	if (be_asleep(xfer, true))
+		err = zcopy_source_read(xfer);
+	if (!be_asleep(xfer, false))
+		fail(xfer, stopped(xfer), 0);
+	else if (err && !is_called_away(err))
+		fail(xfer, err, ZCOPY_C_FILE_ERROR);
+	else
+		return ZCOPY_RUN_SLICE;
+	zcopy_source_drop(xfer);
 	finish(xfer);
-	return false;
+	return ZCOPY_RUN_DONE;
 }
 
 /* Has somebody asked the transfer to end? */
@@ -313,6 +348,8 @@ static int interrupted(struct zcopy_xfer *xfer, unsigned int may)
 {
 	if (READ_ONCE(xfer->expired) || READ_ONCE(xfer->cancelled))
 		return stopped(xfer);
+	if (xfer->failed)
+		return xfer->failed;
 	/* Signals are for who waits; who queued a transfer does not. */
 	if ((may & ZCOPY_MAY_WAIT) && signal_pending(current))
 		return -ERESTARTSYS;
@@ -332,7 +369,7 @@ static bool is_out(struct zcopy_xfer *xfer, unsigned int may, long patience)
 	if ((xfer->corked || !xfer->result.bytes) && !xfer->behind &&
 	    !(xfer->flags & ZCOPY_MORE))
 		push(xfer);
-	while (!xfer->behind && !READ_ONCE(xfer->cancelled) &&
+	while (!xfer->behind && !xfer->failed && !READ_ONCE(xfer->cancelled) &&
 	       !READ_ONCE(xfer->expired) && zcopy_sink_lags(xfer->target)) {
 		if (!(may & ZCOPY_MAY_WAIT))
 			return false;
@@ -384,7 +421,6 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			break;
 		}
 		if (!(may & ZCOPY_MAY_WRITE) && zcopy_sink_is_file(xfer->target)) {
-			xfer->cold = true;
 			trace_zcopy_wait(xfer, true);
 			why = ZCOPY_RUN_DISK;
 			break;
@@ -400,7 +436,6 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			asked = true;
 			err = -EBUSY;
 		} else if (err == -EAGAIN && disk) {
-			xfer->cold = true;
 			xfer->counts.disk_waits++;
 			/* Who is done shall not wait for this one's disk. */
 			if (xfer->tail)
@@ -417,6 +452,9 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			break;
 		} else if (err == -EAGAIN && !may_block(xfer, may)) {
 			err = zcopy_sink_wait(xfer->target, &patience, in_vain++);
+		} else if (!(may & ZCOPY_MAY_WAIT) && is_called_away(err)) {
+			why = ZCOPY_RUN_SLICE;
+			break;
 		} else if (!err) {
 			in_vain = 0;
 			patience = zcopy_sink_patience(xfer->target);

@@ -30,7 +30,7 @@ enum zcopy_run {
 
 enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			      size_t *slice);
-bool zcopy_xfer_read(struct zcopy_xfer *xfer);
+enum zcopy_run zcopy_xfer_read(struct zcopy_xfer *xfer);
 void zcopy_xfer_cancel(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_RUN_H */

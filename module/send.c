@@ -10,6 +10,7 @@
 #include "request.h"
 #include "run.h"
 #include "send.h"
+#include "submitter.h"
 #include "transfer.h"
 
 static bool is_interrupted(const struct zcopy_completion *completion)
@@ -36,7 +37,7 @@ static struct zcopy_completion wait_as_asked(struct zcopy_xfer *xfer)
 		xfer->result.error = -EINTR;
 	if (xfer->notice)
 		completion.flags |= ZCOPY_C_MORE;
-	zcopy_release_put(xfer, false);
+	zcopy_release_leave(xfer);
 	return completion;
 }
 
@@ -48,27 +49,35 @@ static struct zcopy_completion wait_as_asked(struct zcopy_xfer *xfer)
  *
  * Context: the submitter's; sleeps for the disk, for room in the target and,
  * with %ZCOPY_SYNC, for the release.
- * Return: 0; an errno of ZCOPY_IOC_SEND's list: it was refused; or -ERESTARTSYS
- * or -EINTR: a signal came before the first byte.
+ * Return: 0; an errno of ZCOPY_IOC_SEND's list: it was refused; or -ERESTARTSYS,
+ * -ERESTARTNOINTR or -EINTR: a signal came before the first byte.
  */
 int zcopy_send_now(struct zcopy_context *context,
 		   const struct zcopy_transfer *transfer,
 		   struct zcopy_completion *completion)
 {
+	struct zcopy_submitter *submitter;
 	size_t slice = SIZE_MAX;
 	struct zcopy_xfer *xfer;
 	int err = 0;
 
-	xfer = zcopy_request_build(context, transfer, &zcopy_queue_ops, false);
-	if (IS_ERR(xfer))
+	submitter = zcopy_submitter_get(context);
+	if (!submitter)
+		return -ENOMEM;
+	xfer = zcopy_request_build(submitter, transfer, &zcopy_queue_ops, false);
+	if (IS_ERR(xfer)) {
+		zcopy_submitter_put(submitter);
 		return PTR_ERR(xfer);
-
-	if (xfer->flags & ZCOPY_NOTIFY) {
+	}
+	/* Somebody has to see to it that it is released. */
+	if (zcopy_release_wanted(xfer))
+		err = zcopy_crew_hire(&submitter->crew);
+	zcopy_submitter_put(submitter);
+	if (!err && (xfer->flags & ZCOPY_NOTIFY))
 		err = zcopy_queue_expect_notice(xfer);
-		if (err) {
-			zcopy_request_refuse(xfer);
-			return err;
-		}
+	if (err) {
+		zcopy_request_refuse(xfer);
+		return err == -ESRCH ? -EINTR : err;
 	}
 	zcopy_xfer_run(xfer, ZCOPY_MAY_START | ZCOPY_MAY_READ | ZCOPY_MAY_WAIT |
 		       ZCOPY_MAY_WRITE, &slice);

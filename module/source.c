@@ -128,12 +128,21 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 	return 0;
 }
 
-/* Drop what the transfer brought into memory last and has not sent. */
+/* Of what did the transfer bring pages into memory that it has not sent? */
+struct super_block *zcopy_source_keeps(const struct zcopy_xfer *xfer)
+{
+	const struct zcopy_brought *brought = &xfer->brought;
+
+	return brought->end <= brought->first ? NULL :
+	       file_inode(xfer->ranges[brought->range].file)->i_sb;
+}
+
+/* Drop what the transfer brought into memory last and has not sent. Sleeps. */
 void zcopy_source_forget(struct zcopy_xfer *xfer)
 {
 	const struct zcopy_brought *brought = &xfer->brought;
 
-	if (brought->end > brought->first)
+	if (zcopy_source_keeps(xfer))
 		zcopy_pagecache_drop(xfer->ranges[brought->range].file,
 				     brought->first, brought->end);
 }

@@ -14,6 +14,7 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 		      struct zcopy_batch *batch);
 int zcopy_source_read(struct zcopy_xfer *xfer);
 void zcopy_source_drop(struct zcopy_xfer *xfer);
+struct super_block *zcopy_source_keeps(const struct zcopy_xfer *xfer);
 void zcopy_source_forget(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_SOURCE_H */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Streams: the order of the transfers to one target, and who goes on with them
- * when. No thread waits for room in it: its wake-up queues the stream's work.
- * The disk is waited for by workers of their own, so that a stream which needs
- * no disk never stands behind one that does.
+ * Streams: the order of the transfers of a process to one target, and who goes
+ * on with them when. No thread waits for room in it: its wake-up queues the
+ * stream for the process's workers. The disk is waited for by others of these,
+ * so that a stream which needs no disk never stands behind one that does.
  */
 #include <linux/cred.h>
-#include <linux/memcontrol.h>
+#include <linux/file.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -15,47 +15,83 @@
 #include "run.h"
 #include "sink.h"
 #include "stream.h"
+#include "submitter.h"
 #include "transfer.h"
 
 /* Bytes after which a stream gives way to the others. */
 #define SLICE	SZ_1M
 
-static struct workqueue_struct *run_wq;		/* never sleeps for the disk */
-static struct workqueue_struct *disk_wq;
+static void hot_work(struct zcopy_work *work);
+static void cold_work(struct zcopy_work *work);
 
-int zcopy_stream_init(void)
+static struct zcopy_crew *crew_of(const struct zcopy_stream *stream)
 {
-	run_wq = alloc_workqueue("zcopy", WQ_UNBOUND, 0);
-	if (!run_wq)
-		return -ENOMEM;
-	disk_wq = alloc_workqueue("zcopy_disk", WQ_UNBOUND, 0);
-	if (!disk_wq) {
-		destroy_workqueue(run_wq);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* No stream is left; their works may still be on the way out. */
-void zcopy_stream_exit(void)
-{
-	destroy_workqueue(disk_wq);
-	destroy_workqueue(run_wq);
-}
-
-/* The owner of state RUN passes the stream to a worker; hands off from here. */
-static void pass_on(struct zcopy_stream *stream, bool cold)
-{
-	stream->cold = cold;
-	queue_work(cold ? disk_wq : run_wq, &stream->work);
+	return &stream->submitter->crew;
 }
 
 /* Get a stream going that waits, or is about to. Any context. */
 static void kick(struct zcopy_stream *stream)
 {
+	/* Who closes the crew waits for those who are in between. */
+	rcu_read_lock();
 	if (zcopy_state_move(&stream->state, ZCOPY_EVENT_WAKE) ==
-	    ZCOPY_STATE_WAIT)
-		pass_on(stream, stream->cold);
+	    ZCOPY_STATE_WAIT) {
+		stream->work.run = hot_work;
+		WARN_ON_ONCE(!zcopy_crew_hot(crew_of(stream), &stream->work));
+	}
+	rcu_read_unlock();
+}
+
+/*
+ * There is no worker for what is left of a stream, and why: the head ends with
+ * that, unless its turn comes later. Returns true when the stream is no longer
+ * the caller's.
+ */
+static bool lacks_worker(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
+			 int err)
+{
+	switch (err) {
+	case -ERESTARTNOINTR:
+		stream->work.run = hot_work;
+		zcopy_crew_later(crew_of(stream), &stream->work);
+		return true;
+	case -EINTR:	/* with the process */
+	case -ESRCH:
+		WRITE_ONCE(xfer->cancelled, true);
+		return false;
+	}
+	xfer->failed = err;
+	return false;
+}
+
+/* Others have their turn. Returns true when the stream is not the caller's. */
+static bool pass_on(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+{
+	int err = zcopy_crew_hire(crew_of(stream));
+
+	stream->work.run = hot_work;
+	if (!err && !zcopy_crew_hot(crew_of(stream), &stream->work))
+		err = -ESRCH;
+	return !err || lacks_worker(stream, xfer, err);
+}
+
+/* Ditto, and it will be one that may sleep for files. */
+static bool pass_on_cold(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+{
+	const struct zcopy_range *range = &xfer->ranges[xfer->next];
+	struct file *file = stream->target;
+	bool hangs = true;
+	int err;
+
+	/* Of a server's file, or one that is written to, nobody knows. */
+	if (range->file && (!range->cached || !zcopy_sink_is_file(file))) {
+		file = range->file;
+		hangs = !range->cached;
+	}
+	stream->work.run = cold_work;
+	err = zcopy_crew_cold(crew_of(stream), &stream->work,
+			      file_inode(file)->i_sb, hangs);
+	return !err || lacks_worker(stream, xfer, err);
 }
 
 /* The target's wake-up: often softirq, always under its wait queue's lock. */
@@ -124,7 +160,6 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 	struct space_table space = { .stream = stream };
 	bool ready;
 
-	stream->cold = xfer->cold;
 	if (!in_vain)
 		stream->delay = 0;
 	/* From here on a wake-up is not lost. */
@@ -158,14 +193,13 @@ static void hide(struct zcopy_xfer *xfer)
 		return;
 	rb_erase(&xfer->by_user_data, &xfer->context->by_user_data);
 	RB_CLEAR_NODE(&xfer->by_user_data);
-	list_del_init(&xfer->owned.link);
 }
 
 /* Off its queue, and nobody's. */
 static void take_off(struct zcopy_xfer *xfer)
 {
 	hide(xfer);
-	list_del(&xfer->link);
+	list_del_init(&xfer->link);
 	xfer->stream = NULL;
 }
 
@@ -176,7 +210,7 @@ void zcopy_stream_end_cancelled(struct list_head *cancelled)
 
 	while ((xfer = list_first_entry_or_null(cancelled, struct zcopy_xfer,
 						link))) {
-		list_del(&xfer->link);
+		list_del_init(&xfer->link);
 		zcopy_xfer_cancel(xfer);
 		xfer->ops->over(xfer);
 	}
@@ -230,12 +264,11 @@ static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 	zcopy_stream_end_cancelled(&cancelled);
 }
 
-/* Run the head until it is done or waits; @disk: this worker waits for disks. */
+/* Run the head until it is done or waits; @disk: this worker waits for files. */
 static enum zcopy_run run_head(struct zcopy_stream *stream,
 			       struct zcopy_xfer *xfer, bool disk,
 			       size_t *slice)
 {
-	struct mem_cgroup *memcg = set_active_memcg(xfer->memcg);
 	const struct cred *cred = override_creds(xfer->cred);
 	unsigned int may = disk ? ZCOPY_MAY_START | ZCOPY_MAY_WRITE : 0;
 	enum zcopy_run why;
@@ -253,13 +286,11 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 		uncouple(stream, xfer);
 		if (why != ZCOPY_RUN_DISK || !disk)
 			break;
-		if (!zcopy_xfer_read(xfer)) {
-			why = ZCOPY_RUN_DONE;
+		why = zcopy_xfer_read(xfer);
+		if (why != ZCOPY_RUN_SLICE || signal_pending(current))
 			break;
-		}
 	}
 	revert_creds(cred);
-	set_active_memcg(memcg);
 	return why;
 }
 
@@ -278,7 +309,7 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 
 	if (last) {
 		/* While @xfer holds the target: none of the stream is left. */
-		if (stream->corked)
+		if (stream->corked && xfer->target)
 			zcopy_sink_push(stream->target);
 		stream->corked = false;
 		if (stream->head)
@@ -299,77 +330,99 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	if (last) {
 		if (stream->timed)
 			timer_shutdown_sync(&stream->again);
+		zcopy_submitter_put(stream->submitter);
 		kfree(stream);
-		zcopy_context_put(context);
 	}
 	return !last;
 }
 
 /*
  * Go on with a stream as its runner, until it waits, gives way or is empty.
- * @disk: this thread may wait for the disk.
+ * @disk: this thread may wait for files.
  */
 static void run_stream(struct zcopy_stream *stream, bool disk)
 {
 	size_t slice = SLICE;
+	bool gone = false;
 
-	for (;;) {
+	while (!gone) {
 		struct zcopy_xfer *xfer;
 		size_t before = slice;
+		int err;
 
 		/* The head is the runner's: nobody else takes it off. */
 		xfer = list_first_entry(&stream->queue, struct zcopy_xfer, link);
+		/* With the thread its process ends. */
+		if (fatal_signal_pending(current))
+			WRITE_ONCE(xfer->cancelled, true);
 
 		switch (run_head(stream, xfer, disk, &slice)) {
 		case ZCOPY_RUN_DONE:
-			if (!next(stream, xfer))
-				return;
+			gone = !next(stream, xfer);
 			break;
 		case ZCOPY_RUN_DISK:
-			pass_on(stream, true);
-			return;
+			gone = pass_on_cold(stream, xfer);
+			break;
 		case ZCOPY_RUN_SLICE:
-			pass_on(stream, xfer->cold);
-			return;
+			gone = pass_on(stream, xfer);
+			break;
 		case ZCOPY_RUN_SPACE:
-			if (!wait_for_space(stream, xfer, slice == before))
-				return;
+			/* Who may wake it has nothing but a worker to give it to. */
+			err = zcopy_crew_hire(crew_of(stream));
+			if (err)
+				gone = lacks_worker(stream, xfer, err);
+			else
+				gone = !wait_for_space(stream, xfer,
+						       slice == before);
 			break;
 		}
 	}
 }
 
-static void stream_work(struct work_struct *work)
+static void hot_work(struct zcopy_work *work)
 {
-	struct zcopy_stream *stream;
+	run_stream(container_of(work, struct zcopy_stream, work), false);
+}
 
-	stream = container_of(work, struct zcopy_stream, work);
-	run_stream(stream, stream->cold);
+static void cold_work(struct zcopy_work *work)
+{
+	run_stream(container_of(work, struct zcopy_stream, work), true);
+}
+
+/* The order of streams: by target, then by submitter. */
+static bool is_before(const struct zcopy_stream *stream, unsigned long target,
+		      unsigned long submitter)
+{
+	if ((unsigned long)stream->target != target)
+		return (unsigned long)stream->target < target;
+	return (unsigned long)stream->submitter < submitter;
 }
 
 /* The stream of a target, or the place in the tree where it belongs. */
-static struct zcopy_stream *find(struct zcopy_context *context,
+static struct zcopy_stream *find(struct zcopy_submitter *submitter,
 				 struct file *target, struct rb_node **parent,
 				 struct rb_node ***link)
 {
-	struct rb_node **p = &context->streams.rb_node;
+	struct rb_node **p = &submitter->context->streams.rb_node;
 
-	lockdep_assert_held(&context->lock);
+	lockdep_assert_held(&submitter->context->lock);
 	*parent = NULL;
 	while (*p) {
 		struct zcopy_stream *stream;
 
 		stream = rb_entry(*p, struct zcopy_stream, node);
-		if (stream->target == target)
+		if (stream->target == target && stream->submitter == submitter)
 			return stream;
 		*parent = *p;
-		p = target < stream->target ? &(*p)->rb_left : &(*p)->rb_right;
+		p = is_before(stream, (unsigned long)target,
+			      (unsigned long)submitter) ? &(*p)->rb_right :
+							  &(*p)->rb_left;
 	}
 	*link = p;
 	return NULL;
 }
 
-static struct zcopy_stream *create(struct zcopy_context *context,
+static struct zcopy_stream *create(struct zcopy_submitter *submitter,
 				   struct file *target)
 {
 	struct zcopy_stream *stream;
@@ -377,11 +430,11 @@ static struct zcopy_stream *create(struct zcopy_context *context,
 	stream = kzalloc(sizeof(*stream), GFP_KERNEL_ACCOUNT);
 	if (!stream)
 		return NULL;
-	stream->context = context;
+	stream->submitter = submitter;
+	stream->context = submitter->context;
 	stream->target = target;
 	INIT_LIST_HEAD(&stream->queue);
 	atomic_set(&stream->state, ZCOPY_STATE_RUN);
-	INIT_WORK(&stream->work, stream_work);
 	timer_setup(&stream->again, again, 0);
 	init_waitqueue_func_entry(&stream->space, space_wake);
 	return stream;
@@ -393,57 +446,53 @@ static struct zcopy_stream *create(struct zcopy_context *context,
  * @ready: a new stream is put on this list; the caller is its runner and
  *         must call zcopy_stream_run_ready()
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0; -ENOMEM; or -EINTR, the process ends.
  */
 int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 {
+	struct zcopy_submitter *submitter = xfer->submitter;
 	struct zcopy_context *context = xfer->context;
 	struct zcopy_stream *stream, *fresh = NULL;
 	struct rb_node *parent, **link;
 
 	for (;;) {
 		spin_lock(&context->lock);
-		stream = find(context, xfer->target, &parent, &link);
+		if (submitter->dead) {
+			spin_unlock(&context->lock);
+			kfree(fresh);
+			return -EINTR;
+		}
+		stream = find(submitter, xfer->target, &parent, &link);
 		if (stream || fresh)
 			break;
 		spin_unlock(&context->lock);
-		fresh = create(context, xfer->target);
+		fresh = create(submitter, xfer->target);
 		if (!fresh)
 			return -ENOMEM;
 	}
 	if (!stream) {
 		stream = fresh;
 		fresh = NULL;
-		refcount_inc(&context->refs);
+		refcount_inc(&submitter->crew.refs);
 		rb_link_node(&stream->node, parent, link);
 		rb_insert_color(&stream->node, &context->streams);
 		list_add_tail(&stream->ready, ready);
 	}
 	list_add_tail(&xfer->link, &stream->queue);
 	rb_add(&xfer->by_user_data, &context->by_user_data, is_less);
-	if (xfer->owned.owner)
-		list_add_tail(&xfer->owned.link, &context->owned);
 	xfer->stream = stream;
 	spin_unlock(&context->lock);
 	kfree(fresh);
 	return 0;
 }
 
-/*
- * Run what zcopy_stream_enqueue() left to the caller; never blocks. A caller who
- * is killed goes at once: what he leaves ends with the context, if nobody else
- * has it open.
- */
+/* Run what zcopy_stream_enqueue() left to the caller; never blocks. */
 void zcopy_stream_run_ready(struct list_head *ready)
 {
 	struct zcopy_stream *stream, *tmp;
 
-	list_for_each_entry_safe(stream, tmp, ready, ready) {
-		if (fatal_signal_pending(current))
-			pass_on(stream, false);
-		else
-			run_stream(stream, false);
-	}
+	list_for_each_entry_safe(stream, tmp, ready, ready)
+		run_stream(stream, false);
 }
 
 /**
@@ -469,15 +518,17 @@ void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled)
 }
 
 /**
- * zcopy_stream_from - the first stream from a target's address on
- * @context: whose
- * @target:  address of the target, or any
+ * zcopy_stream_from - the first stream from one on
+ * @context:   whose
+ * @target:    address of the target, or any
+ * @submitter: ditto, of the submitter
  *
  * Context: zcopy_context.lock is held.
  * Return: the stream, or NULL.
  */
 struct zcopy_stream *zcopy_stream_from(struct zcopy_context *context,
-				       unsigned long target)
+				       unsigned long target,
+				       unsigned long submitter)
 {
 	struct rb_node *node = context->streams.rb_node;
 	struct zcopy_stream *first = NULL;
@@ -487,7 +538,7 @@ struct zcopy_stream *zcopy_stream_from(struct zcopy_context *context,
 		struct zcopy_stream *stream;
 
 		stream = rb_entry(node, struct zcopy_stream, node);
-		if ((unsigned long)stream->target < target) {
+		if (is_before(stream, target, submitter)) {
 			node = node->rb_right;
 			continue;
 		}
@@ -510,4 +561,23 @@ struct zcopy_xfer *zcopy_stream_newest(struct zcopy_stream *stream)
 		if (!xfer->cancelled)
 			return xfer;
 	return NULL;
+}
+
+/*
+ * The submitter is gone, and all is cancelled. If a thread of it waits for a file
+ * nobody knows for how long: what waits in the target to be received may be all
+ * that the file's server still waits for. The target is not kept from its end.
+ */
+void zcopy_stream_lose_target(struct zcopy_stream *stream)
+{
+	struct zcopy_xfer *xfer;
+
+	lockdep_assert_held(&stream->context->lock);
+	xfer = list_first_entry_or_null(&stream->queue, struct zcopy_xfer, link);
+	if (!xfer || !xfer->asleep)
+		return;
+	if (stream->head)
+		remove_wait_queue(stream->head, &stream->space);
+	stream->head = NULL;
+	zcopy_xfer_leave_target(xfer);
 }

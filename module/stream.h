@@ -8,43 +8,43 @@
 #include <linux/rbtree.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
-#include <linux/workqueue.h>
 
 #include "state.h"
+#include "worker.h"
 
 struct zcopy_context;
+struct zcopy_submitter;
 struct zcopy_xfer;
 
 /**
- * struct zcopy_stream - the ordered queue of a context's transfers to a target
+ * struct zcopy_stream - the ordered queue of a process's transfers to a target
  * @node:    in zcopy_context.streams, under zcopy_context.lock
- * @context: the stream owns a reference
- * @target:  key; kept alive by the transfers in @queue. While that is empty
- *           nothing else of the stream refers to the target
+ * @submitter: key; the stream owns a reference
+ * @context: that one's
+ * @target:  key; kept alive by the transfers in @queue. While that is empty, or
+ *           its head lost the target, nothing else of the stream refers to it
  * @queue:   zcopy_xfer.link, under zcopy_context.lock; the head is the runner's
  * @state:   enum zcopy_state, changed by zcopy_state_move() alone
  * @corked:  the transfer that was done last left its end in the target for the
  *           next one's bytes to push; the runner's
- * @cold:    its head met the disk, so that a worker which may wait for the
- *           disk goes on with it; written before @state says WAIT
- * @work:    goes on with it
+ * @work:    goes on with it; the runner's
  * @again:   wakes it where nothing else may: the target says that there is room,
  *           and takes nothing
  * @delay:   jiffies that this took last; 0: it took something. The runner's
  * @timed:   @again was used
  * @space:   entry on the target's wait queue from the first wait to the end
- * @head:    that wait queue, or NULL
+ * @head:    that wait queue, or NULL. The runner's, as the target is
  * @ready:   place in the submitter's list of streams to run
  */
 struct zcopy_stream {
 	struct rb_node node;
+	struct zcopy_submitter *submitter;
 	struct zcopy_context *context;
 	struct file *target;
 	struct list_head queue;
 	atomic_t state;
 	bool corked;
-	bool cold;
-	struct work_struct work;
+	struct zcopy_work work;
 	struct timer_list again;
 	unsigned long delay;
 	bool timed;
@@ -53,15 +53,14 @@ struct zcopy_stream {
 	struct list_head ready;
 };
 
-int zcopy_stream_init(void);
-void zcopy_stream_exit(void);
-
 int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready);
 void zcopy_stream_run_ready(struct list_head *ready);
 void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled);
 void zcopy_stream_end_cancelled(struct list_head *cancelled);
 struct zcopy_stream *zcopy_stream_from(struct zcopy_context *context,
-				       unsigned long target);
+				       unsigned long target,
+				       unsigned long submitter);
 struct zcopy_xfer *zcopy_stream_newest(struct zcopy_stream *stream);
+void zcopy_stream_lose_target(struct zcopy_stream *stream);
 
 #endif /* ZCOPY_STREAM_H */

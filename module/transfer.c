@@ -2,34 +2,38 @@
 /* A transfer as everybody holds it: its memory and its references. */
 #include <linux/cred.h>
 #include <linux/file.h>
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "context.h"
+#include "submitter.h"
 #include "transfer.h"
 
 /**
  * zcopy_xfer_create - a transfer without a target and without ranges
- * @context: whose it is; must outlive the transfer
- * @ops:     whom to tell what happens to it
- * @nr:      ranges that it may get
+ * @submitter: whose it is
+ * @ops:       whom to tell what happens to it
+ * @nr:        ranges that it may get
  *
  * Return: the transfer, in use by the caller; or NULL, there is no memory.
  */
-struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
+struct zcopy_xfer *zcopy_xfer_create(struct zcopy_submitter *submitter,
 				     const struct zcopy_xfer_ops *ops,
 				     unsigned int nr)
 {
+	struct zcopy_context *context = submitter->context;
 	struct zcopy_xfer *xfer;
 
 	xfer = kvzalloc(struct_size(xfer, ranges, nr), GFP_KERNEL_ACCOUNT);
 	if (!xfer)
 		return NULL;
+	refcount_inc(&submitter->crew.refs);
+	atomic_inc(&submitter->crew.load);
 	xfer->ops = ops;
+	xfer->submitter = submitter;
 	xfer->context = context;
 	atomic_set(&xfer->uses, 1);
-	INIT_LIST_HEAD(&xfer->owned.link);
+	INIT_LIST_HEAD(&xfer->link);
 	RB_CLEAR_NODE(&xfer->by_user_data);
 	zcopy_account_begin(&context->account);
 	return xfer;
@@ -43,14 +47,35 @@ void zcopy_xfer_leave_target(struct zcopy_xfer *xfer)
 	xfer->target = NULL;
 }
 
-/* Enters what the transfer counted and drops every reference. May sleep. */
-void zcopy_xfer_destroy(struct zcopy_xfer *xfer)
+/**
+ * zcopy_xfer_get_file - one more reference on a file of a transfer
+ * @xfer:  with a use of it by the caller
+ * @range: a file's
+ *
+ * Return: the file; or NULL, the transfer lost it.
+ */
+struct file *zcopy_xfer_get_file(struct zcopy_xfer *xfer, unsigned int range)
+{
+	struct file *file = NULL;
+
+	spin_lock(&xfer->context->lock);
+	if (!xfer->stripped)
+		file = get_file(xfer->ranges[range].file);
+	spin_unlock(&xfer->context->lock);
+	return file;
+}
+
+/* Give back what takes a process, which may be before its release. May sleep. */
+void zcopy_xfer_strip(struct zcopy_xfer *xfer)
 {
 	unsigned int i;
 
 	might_sleep();
 	zcopy_xfer_leave_target(xfer);
 	WARN_ON_ONCE(xfer->stream || xfer->leases || xfer->stretch);
+	spin_lock(&xfer->context->lock);
+	xfer->stripped = true;
+	spin_unlock(&xfer->context->lock);
 	for (i = 0; i < xfer->nr; i++) {
 		struct zcopy_range *range = &xfer->ranges[i];
 
@@ -61,14 +86,22 @@ void zcopy_xfer_destroy(struct zcopy_xfer *xfer)
 	}
 	if (xfer->cred)
 		put_cred(xfer->cred);
-	mem_cgroup_put(xfer->memcg);
-	zcopy_account_end(&xfer->context->account, &xfer->counts);
-	kvfree(xfer);
 }
 
-/* Keep what a thread that runs it later needs to know of the submitter. */
-void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer)
+/* Enters what a transfer that was stripped counted. Any but hard interrupt. */
+void zcopy_xfer_free(struct zcopy_xfer *xfer)
 {
-	xfer->cred = get_current_cred();
-	xfer->memcg = get_mem_cgroup_from_mm(current->mm);
+	struct zcopy_submitter *submitter = xfer->submitter;
+
+	zcopy_account_end(&xfer->context->account, &xfer->counts);
+	kvfree(xfer);
+	atomic_dec(&submitter->crew.load);
+	zcopy_submitter_put(submitter);
+}
+
+/* Drops every reference. May sleep. */
+void zcopy_xfer_destroy(struct zcopy_xfer *xfer)
+{
+	zcopy_xfer_strip(xfer);
+	zcopy_xfer_free(xfer);
 }

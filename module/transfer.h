@@ -9,14 +9,15 @@
 
 #include "batch.h"
 #include "stats.h"
+#include "worker.h"
 
 struct cred;
-struct mem_cgroup;
 struct zcopy_context;
 struct zcopy_lease;
 struct zcopy_record;
 struct zcopy_stream;
 struct zcopy_stretch;
+struct zcopy_submitter;
 struct zcopy_xfer;
 
 /* The transfer flags this module serves. */
@@ -58,21 +59,13 @@ struct zcopy_brought {
 };
 
 /**
- * struct zcopy_owned - what ends with a table of descriptors
- * @link:  in zcopy_context.owned, in the order of submission; under
- *         zcopy_context.lock
- * @owner: the table, or NULL; only compared
- */
-struct zcopy_owned {
-	struct list_head link;
-	const void *owner;
-};
-
-/**
  * struct zcopy_xfer_ops - what is called when something happens to a transfer
  * @over:     its result is final, and it is off its stream's queue. Drops the
  *            use of who ran it
- * @released: the last use of it is gone. Destroys it
+ * @lost:     it is over, and its submitter is gone before its release: what of
+ *            it needs a process is to be given back, and it is to be told
+ * @released: the last use of it is gone. Destroys it. Any context but hard
+ *            interrupt, if it was @lost
  * @expire:   the time of a broken lease is over: end the transfer at *@place,
  *            if that is not NULL, which zcopy_context.lock guards
  *
@@ -81,6 +74,7 @@ struct zcopy_owned {
  */
 struct zcopy_xfer_ops {
 	void (*over)(struct zcopy_xfer *xfer);
+	void (*lost)(struct zcopy_xfer *xfer);
 	void (*released)(struct zcopy_xfer *xfer);
 	void (*expire)(struct zcopy_context *context, struct zcopy_xfer **place);
 };
@@ -88,9 +82,11 @@ struct zcopy_xfer_ops {
 /**
  * struct zcopy_xfer - a transfer in the kernel
  * @ops:       whom to tell
- * @context:   its books; outlives the transfer
+ * @submitter: who submitted it; the transfer owns a reference
+ * @context:   that one's
  * @target:    where it goes; the transfer owns a reference until it is over,
- *             and NULL then
+ *             and NULL then. The runner's, but for zcopy_stream_lose_target() while
+ *             it is @asleep
  * @offset:    where in a target file the next byte goes
  * @size_limit: the submitter's RLIMIT_FSIZE
  * @unshared:  the range whose file can share no blocks with the target, or @nr
@@ -103,11 +99,15 @@ struct zcopy_xfer_ops {
  * @queued:    not only the submitter's thread runs it
  * @corked:    the target holds bytes back that only a push sets free
  * @tail:      ditto, and the end of the transfer before may be among them
- * @cold:      it met a page that had to be read
+ * @asleep:    its runner waits for a file, and keeps off the target: under
+ *             zcopy_context.lock
  * @begun:     its stream's runner has it; nobody else may end it, under
  *             zcopy_context.lock
  * @cancelled: it is to end; set by anybody, read by who runs it
  * @expired:   ditto, since the time of a broken lease ran out
+ * @failed:    ditto, with this error; the runner's
+ * @stripped:  it has no files, no pages and no target any more; set under
+ *             zcopy_context.lock
  * @copied:    the network had to copy; set by anybody
  * @ra_range:  the range @ra is about, or @nr
  * @ra:        readahead state; the file's own is left to its readers
@@ -117,7 +117,9 @@ struct zcopy_xfer_ops {
  *             NULL: its bytes may share this one's gather list, and they push
  *             what is held back
  * @stream:    whose queue it is in, or NULL; under zcopy_context.lock
- * @link:      place in that queue, under zcopy_context.lock
+ * @link:      place in that queue, then in zcopy_submitter.flying; under
+ *             zcopy_context.lock
+ * @work:      drops its pages where that may sleep
  * @by_user_data: in zcopy_context.by_user_data while it is in a queue and not
  *             @cancelled
  * @record:    where the completion goes, or the first one of two; queued
@@ -128,10 +130,7 @@ struct zcopy_xfer_ops {
  * @brought:   %ZCOPY_NOCACHE only: the pages it brought in last, of a range
  * @stretch:   what the universal source has read for the run that follows, and
  *             NULL between runs: a transfer that waits holds no pages
- * @owned:     by the table of descriptors it was submitted with, if its end is
- *             the transfer's: zcopy_cancel_abandoned()
  * @cred:      the submitter's, for who runs it later; queued transfers only
- * @memcg:     ditto: who pays for what is read from the disk
  * @ranges:    what is left to send
  *
  * One thread at a time runs a transfer; but for what is marked otherwise
@@ -139,6 +138,7 @@ struct zcopy_xfer_ops {
  */
 struct zcopy_xfer {
 	const struct zcopy_xfer_ops *ops;
+	struct zcopy_submitter *submitter;
 	struct zcopy_context *context;
 	struct file *target;
 	loff_t offset;
@@ -153,11 +153,13 @@ struct zcopy_xfer {
 	bool queued;
 	bool corked;
 	bool tail;
-	bool cold;
+	bool asleep;
 	bool begun;
 	bool cancelled;
 	bool expired;
+	bool stripped;
 	bool copied;
+	int failed;
 	unsigned int ra_range;
 	struct file_ra_state ra;
 	unsigned int next;
@@ -165,23 +167,24 @@ struct zcopy_xfer {
 	struct zcopy_xfer *behind;
 	struct zcopy_stream *stream;
 	struct list_head link;
+	struct zcopy_work work;
 	struct rb_node by_user_data;
 	struct zcopy_record *record;
 	struct zcopy_record *notice;
 	struct zcopy_lease *leases;
 	struct zcopy_brought brought;
 	struct zcopy_stretch *stretch;
-	struct zcopy_owned owned;
 	const struct cred *cred;
-	struct mem_cgroup *memcg;
 	struct zcopy_range ranges[] __counted_by(nr);
 };
 
-struct zcopy_xfer *zcopy_xfer_create(struct zcopy_context *context,
+struct zcopy_xfer *zcopy_xfer_create(struct zcopy_submitter *submitter,
 				     const struct zcopy_xfer_ops *ops,
 				     unsigned int nr);
 void zcopy_xfer_leave_target(struct zcopy_xfer *xfer);
+struct file *zcopy_xfer_get_file(struct zcopy_xfer *xfer, unsigned int range);
+void zcopy_xfer_strip(struct zcopy_xfer *xfer);
+void zcopy_xfer_free(struct zcopy_xfer *xfer);
 void zcopy_xfer_destroy(struct zcopy_xfer *xfer);
-void zcopy_xfer_remember_submitter(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_TRANSFER_H */

@@ -10,6 +10,7 @@
 #include "context.h"
 #include "queue.h"
 #include "stream.h"
+#include "submitter.h"
 #include "uring.h"
 
 /* What a request that went asynchronous keeps in its own space. */
@@ -74,6 +75,7 @@ static int read_sqe(struct io_uring_cmd *cmd, struct zcopy_transfer *transfer,
 int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct zcopy_context *context = cmd->file->private_data;
+	struct zcopy_submitter *submitter;
 	struct zcopy_transfer transfer;
 	struct zcopy_record *record;
 	LIST_HEAD(ready);
@@ -89,7 +91,11 @@ int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	err = read_sqe(cmd, &transfer, &answer);
 	if (err)
 		return err;
-	record = zcopy_queue_add(context, &transfer, complete_cmd, &ready);
+	submitter = zcopy_submitter_get(context);
+	if (!submitter)
+		return -ENOMEM;
+	record = zcopy_queue_add(submitter, &transfer, complete_cmd, &ready);
+	zcopy_submitter_put(submitter);
 	if (IS_ERR(record)) {
 		err = PTR_ERR(record);
 		if (err != -EAGAIN)

@@ -3,7 +3,6 @@
  * A disk whose reads can be held up or fail: a loop device on a file, the device
  * mapper on top of it, ext4 without a journal on top of that.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <linux/fiemap.h>
@@ -12,6 +11,7 @@
 #include <sys/ioctl.h>
 
 #include "disk.h"
+#include "threads.h"
 
 #define NAME	"zcopy_disk"
 #define NODE	"/dev/mapper/" NAME
@@ -159,40 +159,12 @@ void disk_break(const struct file *file, uint64_t offset)
 	load_table(table);
 }
 
-/* Workers bear the name of the work queue they serve; D: sleeps for the disk. */
-static unsigned int count_readers(void)
-{
-	DIR *processes = opendir("/proc");
-	struct dirent *entry;
-	unsigned int nr = 0;
-
-	if (!processes)
-		die("open /proc");
-	while ((entry = readdir(processes))) {
-		char path[300], line[256] = "";
-		FILE *stat;
-
-		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-			continue;
-		stat = fopen(path, "re");
-		if (!stat)
-			continue;
-		if (fgets(line, sizeof(line), stat) &&
-		    strstr(line, "+zcopy_disk) D "))
-			nr++;
-		fclose(stat);
-	}
-	closedir(processes);
-	return nr;
-}
-
 bool disk_await_readers(unsigned int nr)
 {
 	int tries;
 
 	for (tries = 0; tries < PATIENCE_MS / 10; tries++) {
-		if (count_readers() >= nr)
+		if (threads_at_disk(COLD_WORKER) >= nr)
 			return true;
 		poll(NULL, 0, 10);
 	}

@@ -89,12 +89,40 @@ TEST_F(share, dup)
 	self->device = copy;
 }
 
+/* A child submits as itself: what it has under way ends with it, and is told. */
 TEST_F(share, child_submits)
 {
+	struct zcopy_completion done[2];
+
 	EXPECT_EQ(0, in_child(submit_both, self, self->device));
-	/* The child is gone, its transfers are the context's. */
-	EXPECT_EQ(2, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
-	receive_both(_metadata, self, self->device);
+	EXPECT_EQ(0, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
+	ASSERT_EQ(2, reap_now(self->device, done, 2));
+	EXPECT_EQ(-ECANCELED, done[0].error);
+	EXPECT_EQ(-ECANCELED, done[1].error);
+	EXPECT_EQ(ZCOPY_C_CANCELLED, done[0].flags & ZCOPY_C_CANCELLED);
+	EXPECT_LT(done[0].bytes + done[1].bytes, SIZE);
+}
+
+static void submit_and_wait(FIXTURE_DATA(share) *self, int device)
+{
+	submit_both(self, device);
+	if (!await_active(0))
+		_exit(1);
+}
+
+/* And until then its transfers are the context's, like everybody's. */
+TEST_F(share, child_submits_and_waits)
+{
+	struct reader reader;
+
+	reader_start(&reader, self->pair.rx, self->parts, 2);
+	EXPECT_EQ(0, in_child(submit_and_wait, self, self->device));
+	close(self->pair.tx);
+	EXPECT_STREQ("", reader_finish(&reader, SIZE + 4000));
+	EXPECT_STREQ("", completes(self->device, 0, SIZE, 0, 0));
+	EXPECT_STREQ("", completes(self->device, 1, 4000, 0, 0));
+	close(self->pair.rx);
+	pair_open(&self->pair, TCP4, SMALL);
 }
 
 static void reap_both(FIXTURE_DATA(share) *self, int device)
@@ -186,6 +214,7 @@ static int receive_descriptor(int socket)
 /* The numbers of the process that submits count, not the opener's. */
 TEST_F(share, sent_over_a_socket)
 {
+	struct reader reader;
 	struct pair way;
 	pid_t child;
 	int status;
@@ -206,13 +235,19 @@ TEST_F(share, sent_over_a_socket)
 		self->parts[0] = of_file(&file, 0, 0);
 		self->parts[1] = of_file(&file, 333, 4000);
 		self->pair = pair;
-		submit_both(self, device);
+		submit_and_wait(self, device);
 		_exit(0);
 	}
+	reader_start(&reader, self->pair.rx, self->parts, 2);
 	send_descriptor(way.tx, self->device);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
-	receive_both(_metadata, self, self->device);
+	close(self->pair.tx);
+	EXPECT_STREQ("", reader_finish(&reader, SIZE + 4000));
+	EXPECT_STREQ("", completes(self->device, 0, SIZE, 0, 0));
+	EXPECT_STREQ("", completes(self->device, 1, 4000, 0, 0));
+	close(self->pair.rx);
+	pair_open(&self->pair, TCP4, SMALL);
 	pair_close(&way);
 }
 
@@ -253,28 +288,33 @@ TEST_F(share, lost_in_its_target)
 	EXPECT_TRUE(await_active(0));
 }
 
-static void submit_to_unix(FIXTURE_DATA(share) *self, int device)
+static void submit_second(FIXTURE_DATA(share) *self, int device)
 {
 	submit_one(device, self->pair.tx, &self->parts[1], 6);
 }
 
-/* So they end with the process that submitted them, and with no other. */
-TEST_F(share, unix_ends_with_its_process)
+/* What two processes have for one socket ends with each of them, and no other. */
+TEST_F(share, ends_with_its_process)
 {
-	struct cursor cursor = { .parts = self->parts, .nr = 1 };
+	const enum transport transports[] = { TCP4, UNIX };
+	size_t i;
 
-	pair_close(&self->pair);
-	pair_open(&self->pair, UNIX, SMALL);
-	submit_one(self->device, self->pair.tx, &self->parts[0], 5);
-	close(dup(self->device));
-	EXPECT_EQ(0, in_child(do_nothing, self, self->device));
-	EXPECT_EQ(0, in_child(submit_to_unix, self, self->device));
-	EXPECT_STREQ("", completes(self->device, 6, 0, -ECANCELED,
-				   ZCOPY_C_CANCELLED));
-	EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
-	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, SIZE));
-	EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
-	EXPECT_STREQ("", completes(self->device, 5, SIZE, 0, 0));
+	for (i = 0; i < ARRAY_SIZE(transports); i++) {
+		struct cursor cursor = { .parts = self->parts, .nr = 1 };
+
+		pair_close(&self->pair);
+		pair_open(&self->pair, transports[i], SMALL);
+		submit_one(self->device, self->pair.tx, &self->parts[0], 5);
+		close(dup(self->device));
+		EXPECT_EQ(0, in_child(do_nothing, self, self->device));
+		EXPECT_EQ(0, in_child(submit_second, self, self->device));
+		EXPECT_STREQ("", completes(self->device, 6, 0, -ECANCELED,
+					   ZCOPY_C_CANCELLED));
+		EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
+		EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, SIZE));
+		EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
+		EXPECT_STREQ("", completes(self->device, 5, SIZE, 0, 0));
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -34,6 +34,8 @@ struct report {
 	int descriptor;		/* that the signal told */
 	bool returned;		/* atomic */
 	bool release;		/* atomic; it may give up its lease */
+	bool released;		/* atomic; it has */
+	bool leave;		/* atomic; it may end */
 };
 
 FIXTURE(program)
@@ -152,6 +154,11 @@ static void program(FIXTURE_DATA(program) *self, bool lease, uint32_t flags)
 			die("nobody wants the lease to end");
 	if (lease && fcntl(self->file.fd, F_SETLEASE, F_UNLCK))
 		die("give up the lease");
+	__atomic_store_n(&report->released, true, __ATOMIC_SEQ_CST);
+	/* With it its transfer would end, and its leases. */
+	while (!__atomic_load_n(&report->leave, __ATOMIC_SEQ_CST))
+		if (!patience(&since))
+			die("nobody wants the program to end");
 }
 
 /* Until it waits in its call for room in the socket. */
@@ -182,13 +189,25 @@ static void await_return(FIXTURE_DATA(program) *self)
 			die("the call does not return");
 }
 
-/* It gives up its lease and ends well. */
+/* It gives up its lease. */
+static void program_release(FIXTURE_DATA(program) *self)
+{
+	uint64_t since = 0;
+
+	__atomic_store_n(&self->report->release, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&self->report->released, __ATOMIC_SEQ_CST))
+		if (!patience(&since))
+			die("the lease is not given up");
+}
+
+/* And ends well. */
 static void program_finish(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(program) *self)
 {
 	int status;
 
-	__atomic_store_n(&self->report->release, true, __ATOMIC_SEQ_CST);
+	program_release(self);
+	__atomic_store_n(&self->report->leave, true, __ATOMIC_SEQ_CST);
 	ASSERT_EQ(self->child, waitpid(self->child, &status, 0));
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(0, self->report->error);
@@ -342,10 +361,11 @@ TEST_F(program, with_both)
 	await_return(self);
 	expect_interrupted(_metadata, self);
 	/* The program lets go; what is on its way does not. */
-	program_finish(_metadata, self);
+	program_release(self);
 	if (is_wire(variant->transport))
 		EXPECT_FALSE(breaker_ended(&self->breaker));
 	receive_all(self);
+	program_finish(_metadata, self);
 	EXPECT_STREQ("", cursor_verdict(&self->cursor,
 					self->report->completion.bytes));
 	EXPECT_EQ(0, breaker_finish(&self->breaker));

@@ -87,16 +87,16 @@ static void submit_states(FIXTURE_DATA(end) *self, struct ring *ring,
 }
 
 /*
- * All that is left is what waits for the disk, and that ends when the disk has
+ * All that is @left is what waits for the disk, and that ends when the disk has
  * answered. What had gone arrives and is right.
  */
 static void expect_the_end(struct __test_metadata *_metadata,
-			   FIXTURE_DATA(end) *self)
+			   FIXTURE_DATA(end) *self, int left)
 {
 	struct cursor cursor;
 	int i;
 
-	EXPECT_TRUE(await_active(1));
+	EXPECT_TRUE(await_active(left));
 	disk_resume();
 	EXPECT_TRUE(await_active(0));
 	for (i = 0; i < STATES; i++) {
@@ -121,7 +121,7 @@ static void lose_ring(struct __test_metadata *_metadata,
 	disk_suspend();
 	submit_states(self, &ring, device);
 	ring_close(&ring);
-	expect_the_end(_metadata, self);
+	expect_the_end(_metadata, self, 1);
 	close(device);
 }
 
@@ -208,10 +208,10 @@ static void lose_process(struct __test_metadata *_metadata,
 		ASSERT_EQ(0, kill(child, SIGKILL));
 	}
 	close(report[0]);
-	/* It does not wait for the disk that its transfer waits for. */
+	/* What waited for the disk was its own thread. */
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(way == KILL ? SIGKILL : 0, status);
-	expect_the_end(_metadata, self);
+	expect_the_end(_metadata, self, 0);
 	/* The kernel puts an end to a ring in its own time. */
 	EXPECT_EQ(0, module_unload_soon());
 	EXPECT_EQ(0, module_load());

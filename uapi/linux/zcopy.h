@@ -190,8 +190,11 @@ struct zcopy_transfer {
  * Values of @error and their one cause:
  *
  * ======== ==================================================================
- * -EAGAIN  ZCOPY_IOC_SEND only: the socket or pipe is O_NONBLOCK, or
- *          SO_SNDTIMEO ran out, and it is full
+ * -EAGAIN  ZCOPY_IOC_SEND: the socket or pipe is O_NONBLOCK, or SO_SNDTIMEO ran
+ *          out, and it is full; else: it had to wait, and a limit (RLIMIT_NPROC,
+ *          a control group's) keeps the process from having a thread for that
+ * -EINVAL  it had to wait, and the process can have no thread for that since it
+ *          called unshare(2) or setns(2) with CLONE_NEWPID
  * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory, or might not be
  * -ECANCELED
  *          with ZCOPY_C_CANCELLED: see ZCOPY_IOC_CANCEL
@@ -244,8 +247,9 @@ struct zcopy_send {
  *                   @transfers
  * @completed:       out; elements of @completions that were filled
  * @error:           out; why the transfer behind the accepted ones was
- *                   refused: a negative errno of ZCOPY_IOC_SEND's list, or
- *                   -EAGAIN, a limit of the queue is reached; else 0
+ *                   refused: a negative errno of ZCOPY_IOC_SEND's list;
+ *                   -EAGAIN, a limit of the queue is reached; or -EINTR, the
+ *                   process is being stopped, frozen or killed; else 0
  * @reserved:        must be 0
  */
 struct zcopy_submit {
@@ -301,8 +305,8 @@ struct zcopy_cancel {
  * drained, before the completion.
  *
  * cqe->res is negative when the transfer was refused (an errno of
- * ZCOPY_IOC_SEND's list, or -EAGAIN, a limit of the queue is reached; nothing
- * was sent and @completion keeps its value) or ended by an error, which
+ * ZCOPY_IOC_SEND's list; -EAGAIN, a limit of the queue is reached; or -EINTR, the
+ * process is being stopped, frozen or killed; nothing was sent and @completion keeps its value) or ended by an error, which
  * @completion holds too, with the bytes that went. Otherwise cqe->res is the
  * bytes, or INT_MAX if they are more; @completion always has the exact number,
  * and so has big_cqe[0] in a ring with IORING_SETUP_CQE32. @completion is
@@ -478,7 +482,11 @@ struct zcopy_stats {
  *	EOVERFLOW        offset + the length of all segments is over 2^63 - 1
  *	EINVAL           a file segment is of the target file and overlaps what
  *	                 is written to; one that ends where the file ends does
- *	EAGAIN           %ZCOPY_NOTIFY and a limit of the queue is reached
+ *	EAGAIN           %ZCOPY_NOTIFY and a limit of the queue is reached; or its
+ *	                 release is waited for, and a limit keeps the process from
+ *	                 having a thread for that
+ *	EINVAL           ditto, since it called unshare(2) or setns(2) with
+ *	                 CLONE_NEWPID
  *	EINTR            a signal arrived before the first byte
  *	ENOMEM           no memory for the transfer
  *	================ ======================================================
@@ -533,9 +541,8 @@ struct zcopy_stats {
  * accepted.
  *
  * Closing the last descriptor of a context cancels its transfers and discards
- * its completions. Transfers to AF_UNIX sockets that a process queued with
- * ZCOPY_IOC_SUBMIT are cancelled when it closes its last descriptor, whoever
- * else has one.
+ * its completions. Queued transfers end with the process that submitted them, and
+ * when it executes another program, whoever else has the context open.
  */
 #define ZCOPY_IOC_TYPE		0xDC
 #define ZCOPY_IOC_INFO		_IOWR(ZCOPY_IOC_TYPE, 0x00, struct zcopy_info)

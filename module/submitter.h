@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef ZCOPY_SUBMITTER_H
+#define ZCOPY_SUBMITTER_H
+
+#include <linux/list.h>
+
+#include "worker.h"
+
+struct zcopy_context;
+
+/**
+ * struct zcopy_submitter - what a process is to a context
+ * @crew:    its workers; its references are the submitter's
+ * @context: a reference
+ * @link:    in zcopy_context.submitters, with a reference, until the process is
+ *           gone or the context closed; under zcopy_context.lock
+ * @flying:  zcopy_xfer.link of its transfers that are over and whose release is
+ *           waited for; under zcopy_context.lock
+ * @dead:    nothing is submitted any more; under zcopy_context.lock
+ */
+struct zcopy_submitter {
+	struct zcopy_crew crew;
+	struct zcopy_context *context;
+	struct list_head link;
+	struct list_head flying;
+	bool dead;
+};
+
+struct zcopy_submitter *zcopy_submitter_get(struct zcopy_context *context);
+void zcopy_submitter_abandon(struct zcopy_context *context);
+void zcopy_submitter_leave_all(struct zcopy_context *context);
+
+static inline void zcopy_submitter_put(struct zcopy_submitter *submitter)
+{
+	zcopy_crew_put(&submitter->crew);
+}
+
+#endif /* ZCOPY_SUBMITTER_H */

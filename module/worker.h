@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef ZCOPY_WORKER_H
+#define ZCOPY_WORKER_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/task_work.h>
+#include <linux/workqueue.h>
+
+struct pid;
+struct super_block;
+struct zcopy_crew;
+
+/**
+ * struct zcopy_work - something that a process's workers do for it
+ * @run:    does it; process context, without a lock. The work is its own from
+ *          then on
+ * @link:   in zcopy_crew.hot
+ * @node:   in zcopy_crew.cold
+ * @place:  cold: the superblock that it may sleep for, and whether that can be
+ *          for as long as somebody likes, see zcopy_crew_cold()
+ * @number: cold: in the order of arrival
+ * @since:  hot: jiffies when it was queued
+ *
+ * While it is queued all but @run is under zcopy_crew.lock.
+ */
+struct zcopy_work {
+	void (*run)(struct zcopy_work *work);
+	union {
+		struct list_head link;
+		struct rb_node node;
+	};
+	unsigned long place;
+	u64 number;
+	unsigned long since;
+};
+
+/**
+ * struct zcopy_crew_ops - whom a crew belongs to
+ * @died: the process ends, or executes another program: end what it has
+ *        submitted. Called once; what is queued meanwhile is run afterwards.
+ *        Context: process, one of its threads unless none is left
+ * @free: nobody refers to the crew any more. Any context but hard interrupt
+ */
+struct zcopy_crew_ops {
+	void (*died)(struct zcopy_crew *crew);
+	void (*free)(struct zcopy_crew *crew);
+};
+
+/**
+ * struct zcopy_crew - the threads of a process that work for it
+ * @ops:      its owner's
+ * @tgid:     the process; a reference
+ * @refs:     each worker, a visit, and whoever else needs it
+ * @load:     transfers that may need a worker
+ * @hiring:   held while a worker is made: there are no more than wanted
+ * @lock:     guards what is below; any context, a leaf
+ * @hot:      zcopy_work.link of what needs no disk, oldest first
+ * @cold:     zcopy_work.node by place and arrival: what sleeps
+ * @arrived:  number of the next one
+ * @served:   place of the one that was taken last
+ * @workers:  zcopy_worker.link of those that are not on their way out
+ * @nr_hot:   how many of @workers do the hot work
+ * @nr_cold:  how many do the cold
+ * @dead:     the process ends
+ * @closed:   and nobody takes work any more
+ * @leaving:  no transfer is to come: workers stop when there is none
+ * @visiting: @visit or @later is under way
+ * @asker:    the thread to visit, if it lives; a reference, or NULL
+ * @visit:    has a thread of the program do what no worker can
+ * @later:    has @visit done when the thread's signals are through
+ *
+ * What is counted is read without the lock too, by those who may be wrong.
+ */
+struct zcopy_crew {
+	const struct zcopy_crew_ops *ops;
+	struct pid *tgid;
+	refcount_t refs;
+	atomic_t load;
+	struct mutex hiring;		/* sleeps; no waker takes it */
+	spinlock_t lock;		/* irq-safe */
+	struct list_head hot;
+	struct rb_root cold;
+	u64 arrived;
+	unsigned long served;
+	struct list_head workers;
+	unsigned int nr_hot;
+	unsigned int nr_cold;
+	bool dead;
+	bool closed;
+	bool leaving;
+	bool visiting;
+	struct pid *asker;
+	struct callback_head visit;
+	struct delayed_work later;
+};
+
+int zcopy_worker_init(void);
+void zcopy_worker_exit(void);
+
+void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
+		     struct pid *tgid);
+void zcopy_crew_put(struct zcopy_crew *crew);
+int zcopy_crew_hire(struct zcopy_crew *crew);
+bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work);
+int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
+		    const struct super_block *sb, bool hangs);
+void zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work);
+void zcopy_crew_leave(struct zcopy_crew *crew);
+void zcopy_crew_abandon(struct zcopy_crew *crew);
+
+#endif /* ZCOPY_WORKER_H */
