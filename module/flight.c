@@ -124,7 +124,6 @@ static bool is_to_drop(const struct zcopy_leg *leg, unsigned long kind,
 	       READ_ONCE(range->pos) >> PAGE_SHIFT >= end;
 }
 
-
 /*
  * Drop the references of a leg's folios, from @i on, and the folios that the
  * transfer brought in and nobody else used.

@@ -158,7 +158,7 @@ static void program(FIXTURE_DATA(program) *self, bool lease, uint32_t flags)
 	/* With it its transfer would end, and its leases. */
 	while (!__atomic_load_n(&report->leave, __ATOMIC_SEQ_CST))
 		if (!patience(&since))
-			die("nobody wants the program to end");
+			die("nobody lets it end");
 }
 
 /* Until it waits in its call for room in the socket. */

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The least FUSE server: a folder with one file, which is never read. */
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "hung.h"
+
+#define PLACE	"/tmp/hung"
+#define ROOT	1		/* node numbers */
+#define FILE_	2
+#define FOREVER	1000000		/* seconds that an answer is good for */
+
+/* Answers of all kinds; the kernel asks for a length. */
+union answer {
+	struct fuse_init_out init;
+	struct fuse_entry_out entry;
+	struct fuse_attr_out attr;
+	struct fuse_open_out open;
+};
+
+static struct fuse_attr attributes(uint64_t node)
+{
+	struct fuse_attr attr = { .ino = node, .nlink = 1, .blksize = PAGE };
+
+	attr.mode = node == ROOT ? S_IFDIR | 0755 : S_IFREG | 0644;
+	attr.size = node == ROOT ? 0 : GIB;
+	return attr;
+}
+
+/* What is said to a request: its length, -errno, or 1 for nothing at all. */
+static int answer_to(const struct fuse_in_header *in, union answer *answer)
+{
+	memset(answer, 0, sizeof(*answer));
+	switch (in->opcode) {
+	case FUSE_INIT:
+		answer->init.major = FUSE_KERNEL_VERSION;
+		answer->init.minor = 31;
+		answer->init.max_readahead = 128 * KIB;
+		answer->init.max_write = 64 * KIB;
+		return sizeof(answer->init);
+	case FUSE_LOOKUP:
+		answer->entry.nodeid = FILE_;
+		answer->entry.entry_valid = FOREVER;
+		answer->entry.attr_valid = FOREVER;
+		answer->entry.attr = attributes(FILE_);
+		return sizeof(answer->entry);
+	case FUSE_GETATTR:
+		answer->attr.attr_valid = FOREVER;
+		answer->attr.attr = attributes(in->nodeid);
+		return sizeof(answer->attr);
+	case FUSE_OPEN:
+		/* A server that is killed closes the file itself, unanswered. */
+		answer->open.open_flags = FOPEN_NOFLUSH;
+		return sizeof(answer->open);
+	case FUSE_FLUSH:
+	case FUSE_RELEASE:
+		return 0;
+	case FUSE_READ:
+	case FUSE_WRITE:
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_INTERRUPT:
+		return 1;
+	}
+	return -EOPNOTSUPP;
+}
+
+static void *serve(void *argument)
+{
+	struct hung *hung = argument;
+	const int server = hung->server;
+	static char request[MIB];
+
+	for (;;) {
+		const struct fuse_in_header *in = (const void *)request;
+		struct fuse_out_header out = { .len = sizeof(out) };
+		ssize_t n = read(server, request, sizeof(request));
+		union answer answer;
+		struct iovec parts[2];
+		int len;
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		/* Unmounted, or aborted. */
+		if (n < (ssize_t)sizeof(*in))
+			return NULL;
+		len = answer_to(in, &answer);
+		if (in->opcode == FUSE_READ || in->opcode == FUSE_WRITE)
+			__atomic_fetch_add(&hung->asked, 1, __ATOMIC_SEQ_CST);
+		if (len == 1)
+			continue;
+		out.unique = in->unique;
+		out.error = len < 0 ? len : 0;
+		out.len += len > 0 ? len : 0;
+		parts[0] = (struct iovec){ &out, sizeof(out) };
+		parts[1] = (struct iovec){ &answer, out.len - sizeof(out) };
+		/* One that was interrupted meanwhile is gone. */
+		if (writev(server, parts, 2) < 0 && errno != ENOENT)
+			die("answer request %u", in->opcode);
+	}
+}
+
+void hung_make(struct hung *hung)
+{
+	char options[100];
+	pthread_t thread;
+
+	if (access("/dev/fuse", F_OK) && run("modprobe fuse"))
+		die("load fuse");
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		die("make a mount namespace");
+	if (mkdir(PLACE, 0700) && errno != EEXIST)
+		die("make " PLACE);
+	hung->server = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (hung->server < 0)
+		die("open /dev/fuse");
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=40000,user_id=0,group_id=0", hung->server);
+	if (mount("hung", PLACE, "fuse", MS_NOSUID | MS_NODEV, options))
+		die("mount on " PLACE);
+	hung->asked = 0;
+	if (pthread_create(&thread, NULL, serve, hung))
+		die("make a thread");
+	hung->fd = open(PLACE "/file", O_RDWR | O_CLOEXEC);
+	if (hung->fd < 0)
+		die("open " PLACE "/file");
+}
+
+bool hung_await(struct hung *hung)
+{
+	uint64_t since = 0;
+
+	while (!__atomic_load_n(&hung->asked, __ATOMIC_SEQ_CST))
+		if (!patience(&since))
+			return false;
+	return true;
+}

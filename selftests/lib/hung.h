@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A filesystem whose server answers everything but reads and writes. */
+#ifndef HUNG_H
+#define HUNG_H
+
+#include "common.h"
+
+struct hung {
+	int server;		/* descriptor of /dev/fuse, its only one */
+	int fd;			/* the open file, of 1 GiB */
+	unsigned int asked;	/* atomic; reads and writes that nobody answers */
+};
+
+/*
+ * In a mount namespace of the process's own, served by a thread of it, for as
+ * long as the process lives.
+ */
+void hung_make(struct hung *hung);
+/* True when the server comes to have been asked to read or write. */
+bool hung_await(struct hung *hung);
+
+#endif /* HUNG_H */

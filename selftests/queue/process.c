@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Workers are threads of the process that submits: when they come and go, whose
+ * they are to the rest of the machine, what keeps them from being made, and what
+ * stops them.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+
+#include "lib/call.h"
+#include "lib/disk.h"
+#include "lib/door.h"
+#include "lib/submit.h"
+#include "lib/threads.h"
+#include "lib/watch.h"
+
+#define SEED	411U
+#define SIZE	(2 * MIB)
+#define SMALL	(64 * 1024)	/* of a socket buffer */
+#define NOBODY	65534
+#define GROUP	"/sys/fs/cgroup/zcopy_process"
+
+FIXTURE(process)
+{
+	struct watch watch;
+	struct file file;
+	struct part part;
+	struct pair pair;
+	int device;
+};
+
+FIXTURE_SETUP(process)
+{
+	watch_begin(&self->watch);
+	file_make(&self->file, XFS, SIZE, SEED);
+	self->part = of_file(&self->file, 0, 0);
+	pair_open(&self->pair, TCP4, SMALL);
+	self->device = device_open();
+}
+
+FIXTURE_TEARDOWN(process)
+{
+	if (self->device >= 0)
+		close(self->device);
+	pair_close(&self->pair);
+	EXPECT_STREQ("", file_intact(&self->file));
+	file_close(&self->file);
+	EXPECT_STREQ("", watch_end(&self->watch));
+}
+
+/* All arrives, and is told. */
+static void receive_all(struct __test_metadata *_metadata,
+			FIXTURE_DATA(process) *self)
+{
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+
+	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, SIZE));
+	EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
+	EXPECT_STREQ("", completes(self->device, 0, SIZE, 0, 0));
+}
+
+TEST_F(process, none_for_what_is_sent_at_once)
+{
+	const struct part part = of_file(&self->file, 5, 10000);
+	struct cursor cursor = { .parts = &part, .nr = 1 };
+
+	submit_one(self->device, self->pair.tx, &part, 1);
+	EXPECT_STREQ("", completes(self->device, 1, 10000, 0, 0));
+	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, 10000));
+	EXPECT_EQ(0, threads(getpid(), HOT_WORKER));
+	EXPECT_EQ(0, threads(getpid(), COLD_WORKER));
+}
+
+TEST_F(process, leave_with_the_context)
+{
+	unsigned int before = threads(getpid(), NULL);
+
+	submit_one(self->device, self->pair.tx, &self->part, 0);
+	EXPECT_EQ(1, threads(getpid(), HOT_WORKER));
+	receive_all(_metadata, self);
+	/* The next one finds it there. */
+	EXPECT_LE(1, threads(getpid(), HOT_WORKER));
+	close(self->device);
+	EXPECT_EQ(0, threads(getpid(), HOT_WORKER));
+	EXPECT_EQ(before, threads(getpid(), NULL));
+	self->device = -1;
+}
+
+TEST_F(process, leave_when_all_has_ended)
+{
+	struct file cold;
+	struct part part;
+
+	disk_resume();
+	file_make(&cold, EXT4, SIZE, SEED + 1);
+	file_chill(&cold);
+	part = of_file(&cold, 0, 0);
+	disk_suspend();
+	submit_one(self->device, self->pair.tx, &part, 1);
+	ASSERT_TRUE(disk_await_readers(1));
+	EXPECT_EQ(1, threads(getpid(), HOT_WORKER));
+	EXPECT_EQ(1, threads(getpid(), COLD_WORKER));
+	close(self->device);
+	self->device = -1;
+	/* It is waited for by nobody. */
+	EXPECT_EQ(1, threads(getpid(), COLD_WORKER));
+	disk_resume();
+	EXPECT_TRUE(await_threads(getpid(), COLD_WORKER, 0));
+	EXPECT_TRUE(await_threads(getpid(), HOT_WORKER, 0));
+	file_close(&cold);
+}
+
+/* Who receives sees the program, and the user who submitted. */
+TEST_F(process, credentials)
+{
+	const uid_t users[] = { 0, NOBODY };
+	struct pair pairs[2];
+	pid_t child;
+	int i, status;
+
+	for (i = 0; i < 2; i++) {
+		pair_open(&pairs[i], UNIX, SMALL);
+		ASSERT_EQ(0, setsockopt(pairs[i].rx, SOL_SOCKET, SO_PASSCRED,
+					&(int){ 1 }, sizeof(int)));
+	}
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		struct zcopy_completion done[2];
+
+		submit_one(self->device, pairs[0].tx, &self->part, 0);
+		/* After the first worker was made. */
+		if (setresuid(NOBODY, NOBODY, NOBODY))
+			die("setresuid");
+		submit_one(self->device, pairs[1].tx, &self->part, 1);
+		_exit(reap(self->device, done, 2) == 2 && !done[0].error &&
+		      !done[1].error ? 0 : 1);
+	}
+	for (i = 0; i < 2; i++) {
+		struct cursor cursor = { .parts = &self->part, .nr = 1 };
+
+		while (cursor.got < SIZE && !cursor.wrong) {
+			static char buffer[64 * KIB];
+			char control[CMSG_SPACE(sizeof(struct ucred))];
+			struct iovec data = { buffer, sizeof(buffer) };
+			struct msghdr message = {
+				.msg_iov = &data, .msg_iovlen = 1,
+				.msg_control = control,
+				.msg_controllen = sizeof(control),
+			};
+			ssize_t n = recvmsg(pairs[i].rx, &message, 0);
+			struct ucred cred;
+
+			ASSERT_LT(0, n);
+			memcpy(&cred, CMSG_DATA(CMSG_FIRSTHDR(&message)),
+			       sizeof(cred));
+			ASSERT_EQ(child, cred.pid);
+			ASSERT_EQ(users[i], cred.uid);
+			cursor_compare(&cursor, buffer, n);
+		}
+		EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	pair_close(&pairs[0]);
+	pair_close(&pairs[1]);
+}
+
+/* Runs in a process of its own, as nobody; what it says comes back. */
+static int as_another(int (*work)(FIXTURE_DATA(process) *self),
+		      FIXTURE_DATA(process) *self)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(work(self));
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		die("run a child");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -status;
+}
+
+/* Submits what has to wait; what it ends with, after some bytes. */
+static int ends_with(FIXTURE_DATA(process) *self)
+{
+	struct zcopy_completion done;
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+
+	submit_one(self->device, self->pair.tx, &self->part, 3);
+	if (reap(self->device, &done, 1) != 1)
+		return 100;
+	/* As many as it says, and those. */
+	if (!done.bytes || done.bytes >= SIZE || done.flags ||
+	    !cursor_take(&cursor, self->pair.rx, done.bytes) ||
+	    *cursor_verdict(&cursor, done.bytes))
+		return 101;
+	return -done.error;
+}
+
+static int at_the_limit(FIXTURE_DATA(process) *self)
+{
+	struct rlimit limit = { 1, 100 };
+	struct zcopy_completion done;
+	struct pair pair;
+	int error;
+
+	if (setresuid(NOBODY, NOBODY, NOBODY) || setrlimit(RLIMIT_NPROC, &limit))
+		die("limit the user");
+	error = ends_with(self);
+	/* It is the limit, and nothing else. */
+	limit.rlim_cur = 100;
+	if (setrlimit(RLIMIT_NPROC, &limit))
+		die("setrlimit");
+	pair_open(&pair, TCP4, SMALL);
+	submit_one(self->device, pair.tx, &self->part, 4);
+	if (threads(getpid(), HOT_WORKER) != 1 || cancel_all(self->device) != 1 ||
+	    reap(self->device, &done, 1) != 1 || done.error != -ECANCELED)
+		return 102;
+	return error;
+}
+
+TEST_F(process, no_worker_at_the_limit)
+{
+	EXPECT_EQ(EAGAIN, as_another(at_the_limit, self));
+	EXPECT_TRUE(await_active(0));
+}
+
+static int in_no_namespace(FIXTURE_DATA(process) *self)
+{
+	if (unshare(CLONE_NEWPID))
+		die("unshare");
+	return ends_with(self);
+}
+
+TEST_F(process, no_worker_outside_of_its_namespace)
+{
+	EXPECT_EQ(EINVAL, as_another(in_no_namespace, self));
+	EXPECT_TRUE(await_active(0));
+}
+
+/* Nor is one that waits for its release taken. */
+static int wants_release(FIXTURE_DATA(process) *self)
+{
+	const struct part part = of_memory(0, 10);
+	struct zcopy_transfer transfer;
+	struct zcopy_submit submit;
+
+	if (unshare(CLONE_NEWPID))
+		die("unshare");
+	transfer = transfer_of(self->pair.tx, &part, 1, 5);
+	transfer.flags = ZCOPY_NOTIFY;
+	submit = submit_of(&transfer, 1);
+	if (submit_call(self->device, &submit) || submit.accepted)
+		return 100;
+	return -submit.error;
+}
+
+TEST_F(process, no_worker_for_the_release)
+{
+	EXPECT_EQ(EINVAL, as_another(wants_release, self));
+	EXPECT_TRUE(await_active(0));
+}
+
+static void ignore(int number)
+{
+	(void)number;
+}
+
+/* A signal that is pending puts off the making of threads, and nothing else. */
+TEST_F(process, signals_all_the_time)
+{
+	const struct sigaction action = { .sa_handler = ignore,
+					  .sa_flags = SA_RESTART };
+	const struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
+	const struct itimerval never = {};
+	struct itimerval before;
+	struct sigaction old;
+	int i;
+
+	ASSERT_EQ(0, sigaction(SIGPROF, &action, &old));
+	ASSERT_EQ(0, setitimer(ITIMER_PROF, &often, &before));
+	for (i = 0; i < 100; i++) {
+		struct zcopy_completion done;
+		int device = device_open();
+		struct pair pair;
+
+		pair_open(&pair, TCP4, SMALL);
+		/* Each makes the first worker of its context. */
+		submit_one(device, pair.tx, &self->part, i);
+		ASSERT_EQ(1, cancel_all(device));
+		ASSERT_EQ(1, reap(device, &done, 1));
+		ASSERT_EQ(-ECANCELED, done.error);
+		close(device);
+		pair_close(&pair);
+	}
+	ASSERT_EQ(0, setitimer(ITIMER_PROF, &never, NULL));
+	ASSERT_EQ(0, sigaction(SIGPROF, &old, NULL));
+	EXPECT_EQ(0, threads(getpid(), HOT_WORKER));
+}
+
+/* A child that has submitted, waits for room, and then for all to be told. */
+static pid_t start_child(FIXTURE_DATA(process) *self)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		die("fork");
+	if (!child) {
+		struct zcopy_completion done;
+
+		submit_one(self->device, self->pair.tx, &self->part, 0);
+		_exit(reap(self->device, &done, 1) == 1 && !done.error &&
+		      done.bytes == SIZE ? 0 : 1);
+	}
+	if (!await_threads(child, HOT_WORKER, 1) || !await_all(child, 'S'))
+		die("the child does not come to wait");
+	return child;
+}
+
+/* Read until nothing is left; what a standing process cannot fill up again. */
+static void drain(struct __test_metadata *_metadata, struct cursor *cursor,
+		  int fd)
+{
+	while (cursor->got < SIZE && poll(&(struct pollfd){ fd, POLLIN, 0 }, 1,
+					  100 * slowdown()) == 1)
+		ASSERT_LT(0, cursor_read(cursor, fd, MIB));
+}
+
+static void expect_the_rest(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(process) *self, pid_t child,
+			    struct cursor *cursor)
+{
+	int status;
+
+	EXPECT_TRUE(cursor_take(cursor, self->pair.rx, SIZE - cursor->got));
+	EXPECT_STREQ("", cursor_verdict(cursor, SIZE));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* Ctrl-Z: it stands still, and goes on. */
+TEST_F(process, stopped)
+{
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	pid_t child = start_child(self);
+
+	ASSERT_EQ(0, kill(child, SIGSTOP));
+	ASSERT_TRUE(await_all(child, 'T'));
+	drain(_metadata, &cursor, self->pair.rx);
+	EXPECT_GT(SIZE, cursor.got);
+	EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
+	ASSERT_EQ(0, kill(child, SIGCONT));
+	expect_the_rest(_metadata, self, child, &cursor);
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		die("write %s to %s", text, path);
+	close(fd);
+}
+
+static bool is_frozen(void)
+{
+	return !run("grep -qx 'frozen 1' " GROUP "/cgroup.events");
+}
+
+TEST_F(process, frozen)
+{
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	pid_t child = start_child(self);
+	uint64_t since = 0;
+	char text[20];
+
+	ASSERT_EQ(0, run("mkdir -p " GROUP));
+	snprintf(text, sizeof(text), "%d", child);
+	put(GROUP "/cgroup.procs", text);
+	put(GROUP "/cgroup.freeze", "1");
+	while (!is_frozen())
+		ASSERT_TRUE(patience(&since));
+	drain(_metadata, &cursor, self->pair.rx);
+	EXPECT_GT(SIZE, cursor.got);
+	put(GROUP "/cgroup.freeze", "0");
+	expect_the_rest(_metadata, self, child, &cursor);
+	EXPECT_EQ(0, run("rmdir " GROUP));
+}
+
+/* A debugger that holds all threads, one after the other. */
+TEST_F(process, debugged)
+{
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	pid_t child = start_child(self);
+	int status;
+
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, child, NULL, NULL));
+	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, child, NULL, NULL));
+	ASSERT_EQ(child, waitpid(child, &status, __WALL));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	/* The worker is not the debugger's: it goes on. */
+	drain(_metadata, &cursor, self->pair.rx);
+	EXPECT_EQ(SIZE, cursor.got);
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, child, NULL, NULL));
+	expect_the_rest(_metadata, self, child, &cursor);
+}
+
+enum end { KILL, EXIT, LAST_THREAD, EXEC, EXEC_BY_THREAD, CORE, ENDS };
+
+static const char *const names[ENDS] = {
+	"kill", "exit", "last thread", "exec", "exec by a thread", "core",
+};
+
+static void *execute(void *unused)
+{
+	(void)unused;
+	execl("/bin/sleep", "sleep", "1000", NULL);
+	die("exec");
+}
+
+/* In the child: end, or be another program. */
+static void end_by(enum end end)
+{
+	pthread_t thread;
+
+	switch (end) {
+	case EXIT:
+		_exit(0);
+	case LAST_THREAD:
+		syscall(SYS_exit, 0);
+		break;
+	case CORE:
+		abort();
+	case EXEC_BY_THREAD:
+		if (pthread_create(&thread, NULL, execute, NULL))
+			die("make a thread");
+		break;
+	case EXEC:
+		execute(NULL);
+	default:
+		break;
+	}
+	for (;;)
+		pause();
+}
+
+/*
+ * A process ends, in every way, with transfers in every state. Those who share
+ * its context hear of each of them, once; nothing is left.
+ */
+TEST_F(process, ends)
+{
+	enum { SPACE, DISK, WRITTEN, FLYING, STATES };
+	struct zcopy_completion done[STATES + 2];
+	struct pair disk, wire;
+	struct file cold, target;
+	enum end end;
+
+	disk_resume();
+	for (end = 0; end < ENDS; end++) {
+		unsigned int seen[STATES] = {}, i, nr;
+		struct part parts[STATES];
+		pid_t child;
+		char byte;
+		int report[2];
+
+		TH_LOG("%s", names[end]);
+		file_make(&cold, EXT4, SIZE, SEED + 1);
+		file_make(&target, EXT4, PAGE, SEED + 2);
+		file_chill(&cold);
+		roomy_open(&wire, WIRE4);
+		pair_open(&disk, UNIX, 0);
+		parts[SPACE] = self->part;
+		parts[DISK] = of_file(&cold, 0, 0);
+		parts[WRITTEN] = of_file(&cold, MIB, 1000);
+		parts[FLYING] = of_file(&self->file, 0, MIB);
+		ASSERT_EQ(0, pipe(report));
+		disk_suspend();
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
+			struct zcopy_transfer transfer;
+
+			submit_one(self->device, self->pair.tx, &parts[SPACE], SPACE);
+			submit_one(self->device, disk.tx, &parts[DISK], DISK);
+			submit_one(self->device, target.rw, &parts[WRITTEN],
+				   WRITTEN);
+			transfer = transfer_of(wire.tx, &parts[FLYING], 1, FLYING);
+			transfer.flags = ZCOPY_SYNC;
+			submit_all(self->device, &transfer, 1);
+			if (!disk_await_readers(2) ||
+			    !await_accepted(wire.tx, MIB) ||
+			    write(report[1], "", 1) != 1)
+				die("the transfers do not come into their states");
+			end_by(end);
+		}
+		ASSERT_EQ(1, read(report[0], &byte, 1));
+		if (end == KILL)
+			ASSERT_EQ(0, kill(child, SIGKILL));
+		/* The disk is not waited for, nor the peer. */
+		EXPECT_EQ(STATES, reap(self->device, done, STATES));
+		EXPECT_TRUE(await_threads(child, HOT_WORKER, 0));
+		EXPECT_TRUE(await_threads(child, COLD_WORKER, 0));
+		if (end == EXEC || end == EXEC_BY_THREAD)
+			ASSERT_EQ(0, kill(child, SIGKILL));
+		ASSERT_EQ(child, waitpid(child, NULL, 0));
+		disk_resume();
+		for (i = 0; i < STATES; i++) {
+			ASSERT_GT(STATES, done[i].user_data);
+			seen[done[i].user_data]++;
+			EXPECT_EQ(0, done[i].flags & ZCOPY_C_RELEASED);
+			EXPECT_EQ(done[i].user_data == FLYING ? 0 : -ECANCELED,
+				  done[i].error);
+			if (done[i].user_data == FLYING)
+				EXPECT_EQ(MIB, done[i].bytes);
+		}
+		for (i = 0; i < STATES; i++)
+			EXPECT_EQ(1, seen[i]);
+		nr = reap_now(self->device, done, 1);
+		EXPECT_EQ(0, nr);
+		/* The folios of what the peer has not acknowledged. */
+		pair_close(&wire);
+		pair_close(&disk);
+		pair_close(&self->pair);
+		EXPECT_TRUE(await_active(0));
+		pair_open(&self->pair, TCP4, SMALL);
+		close(report[0]);
+		close(report[1]);
+		file_close(&cold);
+		file_close(&target);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	disk_make();
+	return test_harness_run(argc, argv);
+}
