@@ -308,10 +308,10 @@ struct zcopy_cancel {
  * ZCOPY_IOC_SEND's list; -EAGAIN, a limit of the queue is reached; or -EINTR, the
  * process is being stopped, frozen or killed; nothing was sent and @completion
  * keeps its value) or ended by an error, which @completion holds too, with the
- * bytes that went. Otherwise cqe->res is the bytes, or INT_MAX if they are more; @completion always has the exact number,
- * and so has big_cqe[0] in a ring with IORING_SETUP_CQE32. @completion is
- * written before the CQE can be seen, unless the thread that submitted has
- * exited: then it keeps its value.
+ * bytes that went. Otherwise cqe->res is the bytes, or INT_MAX if they are more;
+ * @completion always has the exact number, and so has big_cqe[0] in a ring with
+ * IORING_SETUP_CQE32. @completion is written before the CQE can be seen, unless
+ * the thread that submitted has exited: then it keeps its value.
  *
  * These transfers count for the context's limits as others do. Their
  * completions come from the ring, not from read() or ZCOPY_IOC_SUBMIT, but for
