@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long clients of small hot files wait for a server of one thread, alone
- * and while another client pulls a file that must come from a slow disk.
+ * How long clients of small hot files wait for a server of one thread: alone,
+ * while another client pulls a file that must come from a slow disk, and while
+ * another user's transfers wait for a filesystem that answers nothing.
  *
  *   latency HOT-FOLDER COLD-FILE SECONDS REPEATS
  *
- * Prints lines "latency METHOD alone|beside-cold RESPONSES MEDIAN P99 MAX
- * COLD-KIB", times in microseconds.
+ * Prints lines "latency METHOD alone|beside-cold|beside-hung RESPONSES MEDIAN P99
+ * MAX COLD-KIB", times in microseconds.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -28,6 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/zcopy.h>
+#include <sys/ioctl.h>
+
+#include "../lib/hung.h"
 #include "hot.h"
 #include "responder.h"
 
@@ -46,6 +51,12 @@ struct client {
 	int64_t since;		/* of the request; idle: when to send the next */
 	size_t left;		/* of the response; 0: idle */
 };
+
+/* Transfers of the other user, each to a socket of its own. */
+#define HUNG		300
+#define NOBODY		65534
+
+enum beside { ALONE, COLD, HUNG_MOUNT, BESIDES };
 
 static struct content hot, cold;
 static uint64_t *cold_bytes;	/* shared with the cold client */
@@ -208,17 +219,83 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Another user waits for what never comes; *@report hears when he does. */
+static void wait_for_hung(int report)
+{
+	struct zcopy_segment segment = { .len = 4096 };
+	struct zcopy_transfer transfers[HUNG];
+	struct zcopy_submit submit = {
+		.transfers = (uintptr_t)transfers,
+		.nr_transfers = HUNG,
+		.transfer_size = sizeof(transfers[0]),
+	};
+	struct hung hung;
+	int device, i;
+
+	descriptors_allow(3 * HUNG);
+	hung_make(&hung);
+	if (setresuid(NOBODY, NOBODY, NOBODY))
+		err(1, "setresuid");
+	device = open("/dev/zcopy", O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		err(1, "/dev/zcopy");
+	segment.fd = hung.fd;
+	for (i = 0; i < HUNG; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+			err(1, "socketpair");
+		transfers[i] = (struct zcopy_transfer) {
+			.segments = (uintptr_t)&segment,
+			.nr_segments = 1,
+			.target = pair[0],
+		};
+	}
+	if (ioctl(device, ZCOPY_IOC_SUBMIT, &submit) || submit.accepted != HUNG)
+		err(1, "submit");
+	if (!hung_await(&hung))
+		errx(1, "nobody waits");
+	if (write(report, "", 1) != 1)
+		err(1, "report");
+	for (;;)
+		pause();
+}
+
+static pid_t start_hung(void)
+{
+	int report[2];
+	pid_t pid;
+	char byte;
+
+	if (pipe(report))
+		err(1, "pipe");
+	pid = start_child();
+	if (!pid)
+		wait_for_hung(report[1]);
+	close(report[1]);
+	if (read(report[0], &byte, 1) != 1)
+		errx(1, "the other user does not come to wait");
+	close(report[0]);
+	return pid;
+}
+
+static const char *const besides[BESIDES] = {
+	[ALONE] = "alone",
+	[COLD] = "beside-cold",
+	[HUNG_MOUNT] = "beside-hung",
+};
+
 static const char *const names[METHODS] = {
 	[SENDFILE_WHOLE] = "sendfile",
 	[SENDFILE_TURNS] = "sendfile-2MiB-turns",
 	[QUEUE] = "zcopy-queue",
 };
 
-static void measure(enum method method, bool beside_cold, int seconds)
+static void measure(enum method method, enum beside beside, int seconds)
 {
 	struct sockaddr_in address;
 	int listener = listen_anywhere(&address);
-	pid_t server, puller = 0;
+	pid_t server, other = 0;
 	unsigned int count;
 	int64_t from;
 
@@ -226,25 +303,26 @@ static void measure(enum method method, bool beside_cold, int seconds)
 	if (!server)
 		respond(listener, hot, cold, method);
 	*cold_bytes = 0;
-	if (beside_cold) {
-		puller = start_child();
-		if (!puller)
+	if (beside == COLD) {
+		other = start_child();
+		if (!other)
 			pull_cold(&address);
+	} else if (beside == HUNG_MOUNT) {
+		other = start_hung();
 	}
 
 	from = now() + WARM_UP;
 	count = run_clients(&address, from, from + seconds * 1000000000LL);
-	if (puller)
-		end_child(puller);
+	if (other)
+		end_child(other);
 	end_child(server);
 	close(listener);
-	if (!count || (beside_cold && !*cold_bytes))
+	if (!count || (beside == COLD && !*cold_bytes))
 		errx(1, "nothing was served");
 
 	qsort(samples, count, sizeof(samples[0]), compare);
 	printf("latency %s %s %u %.0f %.0f %.0f %.0f\n",
-	       names[method],
-	       beside_cold ? "beside-cold" : "alone", count,
+	       names[method], besides[beside], count,
 	       samples[count / 2] / 1e3, samples[count * 99ULL / 100] / 1e3,
 	       samples[count - 1] / 1e3, *cold_bytes / 1024.0);
 	fflush(stdout);
@@ -276,7 +354,9 @@ int main(int argc, char **argv)
 
 	while (repeats--)
 		for (int method = 0; method < METHODS; method++)
-			for (int beside_cold = 0; beside_cold < 2; beside_cold++)
-				measure(method, beside_cold, seconds);
+			for (int beside = 0; beside < BESIDES; beside++)
+				/* What hangs in the queue is nothing to others. */
+				if (beside != HUNG_MOUNT || method == QUEUE)
+					measure(method, beside, seconds);
 	return 0;
 }
