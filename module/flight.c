@@ -51,9 +51,10 @@ struct zcopy_leg {
  * @copied:   the kernel had to copy; set in any context
  * @counted:  that is in the books already
  * @context:  whose it is; a reference
- * @submitter: if it is @watched: whose transfers it has, which keep it
+ * @submitter: whose it is, if it has bytes of a transfer whose release is waited
+ *            for, which keeps it; else NULL
  * @route:    see known_to_copy
- * @work:     ends it, if it is @watched, where that may sleep
+ * @work:     ends it, if there is a @submitter, where that may sleep
  * @dropping: the superblock of folios that may have to leave the page cache, or
  *            NULL
  * @held:     of @folios, how many are page-cache folios
@@ -229,7 +230,8 @@ static void land_chain(struct zcopy_flight *head)
 		next = flight->next;
 		flight->copied = copied;
 		/* If its submitter is gone, only the folios are left of it. */
-		if (flight->watched && zcopy_crew_hot(crew_of(flight), &flight->work))
+		if (flight->submitter &&
+		    zcopy_crew_hot(crew_of(flight), &flight->work))
 			continue;
 		flight->dropping = NULL;
 		land(flight);
@@ -377,7 +379,7 @@ static struct zcopy_flight *create(const struct zcopy_batch *batch)
 	for (leg = 0; leg < batch->nr_parts; leg++)
 		flight->watched |= zcopy_release_wanted(batch->parts[leg].xfer);
 	flight->dropping = NULL;
-	flight->submitter = batch->parts[0].xfer->submitter;
+	flight->submitter = NULL;
 	flight->work.run = land_hot;
 	/* The network may keep it long after the last descriptor is closed. */
 	refcount_inc(&context->refs);
@@ -413,6 +415,7 @@ static void load(struct zcopy_flight *flight, struct zcopy_batch *batch,
 		if (zcopy_release_wanted(xfer)) {
 			leg->xfer = xfer;
 			leg->range = xfer->brought.range;
+			flight->submitter = xfer->submitter;
 			zcopy_release_get(xfer);
 		}
 		for (; left && i < end; i++) {

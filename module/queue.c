@@ -265,6 +265,8 @@ static void forget_cold(struct zcopy_work *work)
 
 static void released(struct zcopy_xfer *xfer)
 {
+	/* A call that waits does it all. */
+	bool here = !xfer->queued && !(current->flags & PF_USER_WORKER);
 	struct super_block *sb;
 
 	/* Nothing but its memory is left. */
@@ -280,10 +282,10 @@ static void released(struct zcopy_xfer *xfer)
 	/* To drop pages may take as long as to read them. */
 	sb = zcopy_source_keeps(xfer);
 	xfer->work.run = forget_cold;
-	if (sb && xfer->queued &&
+	if (sb && !here &&
 	    !zcopy_crew_cold(&xfer->submitter->crew, &xfer->work, sb, false))
 		return;
-	if (sb && !xfer->queued)
+	if (sb && here)
 		zcopy_source_forget(xfer);
 	finish_release(xfer);
 }

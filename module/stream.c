@@ -53,8 +53,9 @@ static bool lacks_worker(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 	switch (err) {
 	case -ERESTARTNOINTR:
 		stream->work.run = hot_work;
-		zcopy_crew_later(crew_of(stream), &stream->work);
-		return true;
+		if (zcopy_crew_later(crew_of(stream), &stream->work))
+			return true;
+		fallthrough;
 	case -EINTR:	/* with the process */
 	case -ESRCH:
 		WRITE_ONCE(xfer->cancelled, true);

@@ -272,9 +272,14 @@ static void stop_idle(struct zcopy_crew *crew)
 	struct zcopy_worker *worker;
 
 	for (;;) {
+		bool needless;
+
 		spin_lock_irq(&crew->lock);
+		/* Nothing else is certain not to need one in a moment. */
+		needless = crew->closed ||
+			   (crew->leaving && !atomic_read(&crew->load));
 		worker = find_idle(crew, true) ?: find_idle(crew, false);
-		if (worker && !atomic_read(&crew->load)) {
+		if (worker && needless) {
 			worker->stopping = true;
 			take_off(worker);
 		} else {
@@ -287,7 +292,10 @@ static void stop_idle(struct zcopy_crew *crew)
 	}
 }
 
-/* Run hot work on a thread of the program, as long as it has no worker. */
+/*
+ * Run hot work on a thread of the program, as long as it has no worker. What
+ * would have to wait for one lies there again if a signal comes first.
+ */
 static void help(struct zcopy_crew *crew)
 {
 	struct zcopy_work *work;
@@ -298,7 +306,7 @@ static void help(struct zcopy_crew *crew)
 		spin_unlock_irq(&crew->lock);
 		if (work)
 			work->run(work);
-	} while (work);
+	} while (work && (READ_ONCE(crew->leaving) || !signal_pending(current)));
 }
 
 static bool is_program(const struct task_struct *task)
@@ -317,17 +325,17 @@ static bool begin_visit(struct zcopy_crew *crew)
 	return true;
 }
 
-/* Find the thread that is to be visited. */
+/* Find the thread that is to be visited. If there is one the crew may be gone. */
 static bool send_visit(struct zcopy_crew *crew)
 {
 	struct task_struct *leader, *task;
 	bool sent = false;
 
 	rcu_read_lock();
+	leader = pid_task(crew->tgid, PIDTYPE_TGID);
 	task = pid_task(crew->asker, PIDTYPE_PID);
 	if (task && is_program(task))
 		sent = !task_work_add(task, &crew->visit, TWA_RESUME);
-	leader = pid_task(crew->tgid, PIDTYPE_TGID);
 	if (leader && !sent) {
 		for_each_thread(leader, task) {
 			if (is_program(task) &&
@@ -349,7 +357,7 @@ static void ask(struct zcopy_crew *crew)
 {
 	if (send_visit(crew))
 		return;
-	if (READ_ONCE(crew->nr_hot))
+	if (READ_ONCE(crew->nr_hot) || READ_ONCE(crew->nr_cold))
 		kill_pid(crew->tgid, SIGKILL, 1);
 	else
 		die(crew);
@@ -407,6 +415,24 @@ static bool is_still(struct zcopy_crew *crew)
 
 static int hire(struct zcopy_crew *crew, bool cold);
 
+/*
+ * This worker closes files now, sockets that linger say, which may take long: the
+ * hot work is not to wait for that.
+ */
+static void leave_another(struct zcopy_crew *crew)
+{
+	bool lacks;
+
+	spin_lock_irq(&crew->lock);
+	lacks = crew->nr_hot <= cpumask_weight(current->cpus_ptr) &&
+		!find_idle(crew, false);
+	spin_unlock_irq(&crew->lock);
+	if (lacks && mutex_trylock(&crew->hiring)) {
+		hire(crew, false);
+		mutex_unlock(&crew->hiring);
+	}
+}
+
 /* Work that comes, or none is to come and a worker is to leave. */
 static bool go_on(void *data)
 {
@@ -421,6 +447,9 @@ static bool go_on(void *data)
 	if (work && worker->cold)
 		worker->place = work->place;
 	worker->busy = work;
+	/* With its last place it may have kept another one from theirs. */
+	if (work && worker->cold && !RB_EMPTY_ROOT(&crew->cold))
+		wake_idle(crew, true);
 	if (!work && crew->leaving && !atomic_read(&crew->load))
 		leave = begin_visit(crew);
 	spin_unlock_irq(&crew->lock);
@@ -439,8 +468,11 @@ static bool go_on(void *data)
 	}
 	work->run(work);
 	/* Files that had their last use here are closed on the way around. */
-	if (task_work_pending(current))
+	if (task_work_pending(current)) {
+		if (!worker->cold)
+			leave_another(crew);
 		set_thread_flag(TIF_NOTIFY_SIGNAL);
+	}
 	return true;
 }
 
@@ -559,6 +591,19 @@ bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work)
 	return !closed;
 }
 
+/* Is a cold worker there who comes back for more, be it a while? */
+static bool has_cold(struct zcopy_crew *crew)
+{
+	const struct zcopy_worker *worker;
+	bool has = false;
+
+	spin_lock_irq(&crew->lock);
+	list_for_each_entry(worker, &crew->workers, link)
+		has = has || (worker->cold && !(worker->place & HANGS));
+	spin_unlock_irq(&crew->lock);
+	return has;
+}
+
 /* Must, and can, one more cold worker be made? */
 static bool lacks_cold(struct zcopy_crew *crew)
 {
@@ -593,7 +638,7 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 			return -EINTR;
 		err = lacks_cold(crew) ? hire(crew, true) : 0;
 		mutex_unlock(&crew->hiring);
-		if (err && !READ_ONCE(crew->nr_cold))
+		if (err && (err == -ERESTARTNOINTR || !has_cold(crew)))
 			return err;
 	}
 	err = 0;
@@ -615,13 +660,21 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
  * @crew: the calling process's
  * @work: with zcopy_work.run set; its own until it is run
  *
- * This thread runs it, when it is through with its signals.
+ * A worker runs it, if there is one, or this thread, when it is through with its
+ * signals.
+ *
+ * Context: a thread of the process.
+ * Return: false: the process is over, and nobody takes work.
  */
-void zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
+bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
 {
 	bool visit;
 
 	spin_lock_irq(&crew->lock);
+	if (crew->closed) {
+		spin_unlock_irq(&crew->lock);
+		return false;
+	}
 	work->since = jiffies;
 	list_add_tail(&work->link, &crew->hot);
 	wake_idle(crew, false);
@@ -633,6 +686,7 @@ void zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
 	spin_unlock_irq(&crew->lock);
 	if (visit)
 		queue_delayed_work(reaper_wq, &crew->later, 1);
+	return true;
 }
 
 /**
