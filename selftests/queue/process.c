@@ -276,6 +276,27 @@ static void ignore(int number)
 	(void)number;
 }
 
+/* Makes the first worker of a context, a hundred times; 0 when all went well. */
+static int begin_often(FIXTURE_DATA(process) *self)
+{
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		struct zcopy_completion done;
+		int device = device_open();
+		struct pair pair;
+
+		pair_open(&pair, TCP4, SMALL);
+		submit_one(device, pair.tx, &self->part, i);
+		if (cancel_all(device) != 1 || reap(device, &done, 1) != 1 ||
+		    done.error != -ECANCELED)
+			return 1;
+		close(device);
+		pair_close(&pair);
+	}
+	return 0;
+}
+
 /* A signal that is pending puts off the making of threads, and nothing else. */
 TEST_F(process, signals_all_the_time)
 {
@@ -285,27 +306,37 @@ TEST_F(process, signals_all_the_time)
 	const struct itimerval never = {};
 	struct itimerval before;
 	struct sigaction old;
-	int i;
 
 	ASSERT_EQ(0, sigaction(SIGPROF, &action, &old));
 	ASSERT_EQ(0, setitimer(ITIMER_PROF, &often, &before));
-	for (i = 0; i < 100; i++) {
-		struct zcopy_completion done;
-		int device = device_open();
-		struct pair pair;
-
-		pair_open(&pair, TCP4, SMALL);
-		/* Each makes the first worker of its context. */
-		submit_one(device, pair.tx, &self->part, i);
-		ASSERT_EQ(1, cancel_all(device));
-		ASSERT_EQ(1, reap(device, &done, 1));
-		ASSERT_EQ(-ECANCELED, done.error);
-		close(device);
-		pair_close(&pair);
-	}
+	EXPECT_EQ(0, begin_often(self));
 	ASSERT_EQ(0, setitimer(ITIMER_PROF, &never, NULL));
 	ASSERT_EQ(0, sigaction(SIGPROF, &old, NULL));
 	EXPECT_EQ(0, threads(getpid(), HOT_WORKER));
+}
+
+/* Nor is anything lost when the process is stopped just then. */
+TEST_F(process, stopped_all_the_time)
+{
+	pid_t child = fork();
+	int rounds = 0, status = 0;
+
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(begin_often(self));
+	do {
+		ASSERT_EQ(0, kill(child, SIGSTOP));
+		ASSERT_EQ(child, waitpid(child, &status, WUNTRACED));
+		if (!WIFSTOPPED(status))
+			break;
+		ASSERT_EQ(0, kill(child, SIGCONT));
+		/* It is to get on, if only a little. */
+		poll(NULL, 0, ++rounds % 20);
+	} while (!waitpid(child, &status, WNOHANG));
+	TH_LOG("stopped %d times", rounds);
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	EXPECT_TRUE(await_active(0));
 }
 
 /* A child that has submitted, waits for room, and then for all to be told. */
