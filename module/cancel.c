@@ -111,6 +111,20 @@ static bool step_stream(struct walk *walk)
 	return true;
 }
 
+static bool step_wake(struct walk *walk)
+{
+	struct zcopy_stream *stream;
+
+	stream = zcopy_stream_from(walk->context, walk->target, walk->of);
+	if (!stream)
+		return false;
+	if (walk->submitter == stream->submitter)
+		zcopy_stream_wake(stream);
+	walk->target = (unsigned long)stream->target;
+	walk->of = (unsigned long)stream->submitter + 1;
+	return true;
+}
+
 /* End those whose completions would have this user_data; how many. */
 unsigned int zcopy_cancel_user_data(struct zcopy_context *context, u64 user_data)
 {
@@ -150,4 +164,15 @@ void zcopy_cancel_submitter(struct zcopy_submitter *submitter)
 	};
 
 	go(&walk, step_stream, true);
+}
+
+/* Have the streams of a process look whether they are to end. */
+void zcopy_cancel_wake(struct zcopy_submitter *submitter)
+{
+	struct walk walk = {
+		.context = submitter->context,
+		.submitter = submitter,
+	};
+
+	go(&walk, step_wake, true);
 }

@@ -13,5 +13,6 @@ unsigned int zcopy_cancel_target(struct zcopy_context *context,
 				 const struct file *target);
 unsigned int zcopy_cancel_all(struct zcopy_context *context, bool closing);
 void zcopy_cancel_submitter(struct zcopy_submitter *submitter);
+void zcopy_cancel_wake(struct zcopy_submitter *submitter);
 
 #endif /* ZCOPY_CANCEL_H */

@@ -312,7 +312,7 @@ static int zcopy_open(struct inode *inode, struct file *file)
 /* Called for each descriptor that is closed, be it by the process's exit. */
 static int zcopy_flush(struct file *file, fl_owner_t owner)
 {
-	zcopy_submitter_abandon(file->private_data);
+	zcopy_queue_part(file->private_data);
 	return 0;
 }
 

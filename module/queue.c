@@ -486,6 +486,26 @@ const struct zcopy_context_ops zcopy_queue_context_ops = {
 	.died = died,
 };
 
+/*
+ * The calling process closes one of its descriptors. It may be about to submit,
+ * too, in another thread.
+ */
+void zcopy_queue_part(struct zcopy_context *context)
+{
+	struct zcopy_submitter *submitter;
+
+	if (current->flags & PF_EXITING)
+		submitter = zcopy_submitter_find(context);
+	else
+		submitter = zcopy_submitter_get(context);
+	if (!submitter)
+		return;
+	WRITE_ONCE(submitter->parted, true);
+	zcopy_cancel_wake(submitter);
+	zcopy_crew_abandon(&submitter->crew);
+	zcopy_submitter_put(submitter);
+}
+
 /* The last descriptor is gone: end all transfers, forget all completions. */
 void zcopy_queue_close(struct zcopy_context *context)
 {

@@ -66,6 +66,7 @@ __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 			  poll_table *wait);
 void zcopy_queue_cancel_record(struct zcopy_context *context,
 			       struct zcopy_record *record);
+void zcopy_queue_part(struct zcopy_context *context);
 void zcopy_queue_close(struct zcopy_context *context);
 
 #endif /* ZCOPY_QUEUE_H */

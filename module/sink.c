@@ -91,6 +91,14 @@ bool zcopy_sink_knows(struct file *target)
 	       zcopy_sink_is_file(target);
 }
 
+/* May open files wait in it for a receiver, so that it keeps them open? */
+bool zcopy_sink_holds_files(struct file *target)
+{
+	const struct socket *socket = sock_from_file(target);
+
+	return socket && socket->sk->sk_family == AF_UNIX;
+}
+
 /**
  * zcopy_sink_check - can transfers go to an open file?
  * @target: any

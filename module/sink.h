@@ -23,6 +23,7 @@ static inline bool zcopy_sink_blocks(struct file *target)
 }
 
 bool zcopy_sink_knows(struct file *target);
+bool zcopy_sink_holds_files(struct file *target);
 int zcopy_sink_check(struct file *target, loff_t offset);
 size_t zcopy_sink_share(struct zcopy_xfer *xfer);
 ssize_t zcopy_sink_send(struct file *target, struct zcopy_batch *batch,

@@ -132,13 +132,27 @@ static void space_add(struct file *file, wait_queue_head_t *head,
 	add_wait_queue(head, &stream->space);
 }
 
+/*
+ * Do the stream's own transfers keep the target from being closed, and may the
+ * context wait in it to be received? It is an AF_UNIX socket which nobody else
+ * has open, and its process has closed a descriptor of the context: each would
+ * keep the other for as long as the process lives, and the kernel, which looks
+ * for sockets that only hold each other, knows nothing of transfers.
+ */
+static bool is_lost(struct zcopy_stream *stream)
+{
+	return READ_ONCE(stream->submitter->parted) &&
+	       zcopy_sink_holds_files(stream->target) &&
+	       file_count(stream->target) <= READ_ONCE(stream->nr);
+}
+
 /* Longest time between two attempts at a target that tells nobody of its room. */
 #define AGAIN_TIME	(4UL * HZ)
 
 /*
- * A target says that there is room, and yet it took nothing: it lacks memory, or
- * somebody has its lock and sleeps. Nothing to spin for, and there may be no
- * wake-up for that.
+ * Nobody may wake the stream for what it waits for. A target says that there is
+ * room, and yet it took nothing: it lacks memory, or somebody has its lock and
+ * sleeps. Or it is closed.
  */
 static void try_again(struct zcopy_stream *stream, const struct zcopy_xfer *xfer)
 {
@@ -170,11 +184,14 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 	space.table._key = EPOLLOUT | EPOLLERR | EPOLLHUP;
 	ready = zcopy_sink_ready(stream->target, &space.table);
 
+	if (is_lost(stream))
+		WRITE_ONCE(xfer->cancelled, true);
 	if (READ_ONCE(xfer->cancelled) || (ready && !in_vain)) {
 		zcopy_state_move(&stream->state, ZCOPY_EVENT_GO_ON);
 		return true;
 	}
-	if (ready)
+	if (ready || (READ_ONCE(stream->submitter->parted) &&
+		      zcopy_sink_holds_files(stream->target)))
 		try_again(stream, xfer);
 	return zcopy_state_move(&stream->state, ZCOPY_EVENT_WAIT) !=
 	       ZCOPY_STATE_ARM;
@@ -201,6 +218,7 @@ static void take_off(struct zcopy_xfer *xfer)
 {
 	hide(xfer);
 	list_del_init(&xfer->link);
+	WRITE_ONCE(xfer->stream->nr, xfer->stream->nr - 1);
 	xfer->stream = NULL;
 }
 
@@ -480,6 +498,7 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 		list_add_tail(&stream->ready, ready);
 	}
 	list_add_tail(&xfer->link, &stream->queue);
+	WRITE_ONCE(stream->nr, stream->nr + 1);
 	rb_add(&xfer->by_user_data, &context->by_user_data, is_less);
 	xfer->stream = stream;
 	spin_unlock(&context->lock);
@@ -516,6 +535,16 @@ void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled)
 		take_off(xfer);
 		list_add_tail(&xfer->link, cancelled);
 	}
+}
+
+/* The process has parted: have a stream that waits look what that means to it. */
+void zcopy_stream_wake(struct zcopy_stream *stream)
+{
+	lockdep_assert_held(&stream->context->lock);
+	/* Else nothing keeps the target. */
+	if (!list_empty(&stream->queue) && !stream->submitter->dead &&
+	    zcopy_sink_holds_files(stream->target))
+		kick(stream);
 }
 
 /**

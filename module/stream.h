@@ -24,6 +24,7 @@ struct zcopy_xfer;
  * @target:  key; kept alive by the transfers in @queue. While that is empty, or
  *           its head lost the target, nothing else of the stream refers to it
  * @queue:   zcopy_xfer.link, under zcopy_context.lock; the head is the runner's
+ * @nr:      transfers in @queue
  * @state:   enum zcopy_state, changed by zcopy_state_move() alone
  * @corked:  the transfer that was done last left its end in the target for the
  *           next one's bytes to push; the runner's
@@ -42,6 +43,7 @@ struct zcopy_stream {
 	struct zcopy_context *context;
 	struct file *target;
 	struct list_head queue;
+	unsigned int nr;
 	atomic_t state;
 	bool corked;
 	struct zcopy_work work;
@@ -57,6 +59,7 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready);
 void zcopy_stream_run_ready(struct list_head *ready);
 void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled);
 void zcopy_stream_end_cancelled(struct list_head *cancelled);
+void zcopy_stream_wake(struct zcopy_stream *stream);
 struct zcopy_stream *zcopy_stream_from(struct zcopy_context *context,
 				       unsigned long target,
 				       unsigned long submitter);

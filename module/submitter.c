@@ -124,8 +124,13 @@ struct zcopy_submitter *zcopy_submitter_get(struct zcopy_context *context)
 	return submitter;
 }
 
-/* The calling process closes a descriptor of the context. */
-void zcopy_submitter_abandon(struct zcopy_context *context)
+/**
+ * zcopy_submitter_find - what the calling process is to a context by now
+ * @context: open in it
+ *
+ * Return: it, with a reference for the caller; or NULL, it has submitted nothing.
+ */
+struct zcopy_submitter *zcopy_submitter_find(struct zcopy_context *context)
 {
 	struct zcopy_submitter *submitter;
 
@@ -134,10 +139,7 @@ void zcopy_submitter_abandon(struct zcopy_context *context)
 	if (submitter)
 		refcount_inc(&submitter->crew.refs);
 	spin_unlock(&context->lock);
-	if (!submitter)
-		return;
-	zcopy_crew_abandon(&submitter->crew);
-	zcopy_submitter_put(submitter);
+	return submitter;
 }
 
 /* The last descriptor of the context is gone, and its transfers are to end. */

@@ -17,6 +17,8 @@ struct zcopy_context;
  * @flying:  zcopy_xfer.link of its transfers that are over and whose release is
  *           waited for; under zcopy_context.lock
  * @dead:    nothing is submitted any more; under zcopy_context.lock
+ * @parted:  the process has closed a descriptor of the context, maybe its last;
+ *           set, and never unset, before its streams are woken
  */
 struct zcopy_submitter {
 	struct zcopy_crew crew;
@@ -24,10 +26,11 @@ struct zcopy_submitter {
 	struct list_head link;
 	struct list_head flying;
 	bool dead;
+	bool parted;
 };
 
 struct zcopy_submitter *zcopy_submitter_get(struct zcopy_context *context);
-void zcopy_submitter_abandon(struct zcopy_context *context);
+struct zcopy_submitter *zcopy_submitter_find(struct zcopy_context *context);
 void zcopy_submitter_leave_all(struct zcopy_context *context);
 
 static inline void zcopy_submitter_put(struct zcopy_submitter *submitter)

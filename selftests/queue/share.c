@@ -280,6 +280,15 @@ static void lose_in_the_target(FIXTURE_DATA(share) *self, int device)
 	submit_one(device, pair.tx, &self->parts[0], 0);
 	send_descriptor(pair.rx, device);
 	send_descriptor(pair.rx, pair.rx);
+	close(device);
+	pair_close(&pair);
+}
+
+/* Nobody can have it any more, and no process has to end for that. */
+TEST_F(share, lost_in_its_target_by_the_living)
+{
+	lose_in_the_target(self, dup(self->device));
+	EXPECT_TRUE(await_active(0));
 }
 
 TEST_F(share, lost_in_its_target)

@@ -542,7 +542,9 @@ struct zcopy_stats {
  *
  * Closing the last descriptor of a context cancels its transfers and discards
  * its completions. Queued transfers end with the process that submitted them, and
- * when it executes another program, whoever else has the context open.
+ * when it executes another program, whoever else has the context open. Once a
+ * process has closed a descriptor of the context, its transfers to an AF_UNIX
+ * socket that nobody has open any more end too.
  */
 #define ZCOPY_IOC_TYPE		0xDC
 #define ZCOPY_IOC_INFO		_IOWR(ZCOPY_IOC_TYPE, 0x00, struct zcopy_info)
