@@ -403,3 +403,37 @@ bool at_end(int fd)
 
 	return await(fd, POLLIN) && recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
 }
+
+void send_descriptor(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = {};
+	struct iovec data = { .iov_base = "", .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	if (sendmsg(socket, &message, 0) != 1)
+		die("send a descriptor");
+}
+
+int receive_descriptor(int socket)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(socket, &message, 0) != 1 || !CMSG_FIRSTHDR(&message))
+		die("receive a descriptor");
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+	return fd;
+}

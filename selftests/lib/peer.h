@@ -28,6 +28,9 @@ int tls_start(int fd, int direction, enum transport transport);
 int namespace_enter(const char *name);
 void namespace_leave(int previous);
 void set_nonblocking(int fd);
+/* An open file, over an AF_UNIX socket. */
+void send_descriptor(int socket, int fd);
+int receive_descriptor(int socket);
 
 /* A part of a transfer, and what the receiver gets of it. */
 struct part {

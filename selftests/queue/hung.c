@@ -169,27 +169,6 @@ TEST_F(hung, others_go_on)
 	expect_nothing_left(_metadata, child);
 }
 
-/* Send a descriptor, the only one, to wait in the other end's queue. */
-static void send_away(int socket, int *fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec data = { .iov_base = "", .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), fd, sizeof(int));
-	if (sendmsg(socket, &message, 0) != 1)
-		die("send a descriptor");
-	close(*fd);
-	*fd = -1;
-}
-
 /*
  * The server's only descriptor waits in a socket that is kept open by transfers
  * whose worker waits for the server. Nobody but the worker's process knows.
@@ -212,7 +191,8 @@ TEST_F(hung, server_in_the_target)
 		for (i = 0; i < 5; i++)
 			submit_one(device, pair.tx, &part, i);
 		queue_many(device, &hung, variant->reads, variant->writes);
-		send_away(pair.rx, &hung.server);
+		send_descriptor(pair.rx, hung.server);
+		close(hung.server);
 		close(device);
 		say(self, 'q');
 		for (;;)

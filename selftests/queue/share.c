@@ -110,6 +110,18 @@ static void submit_and_wait(FIXTURE_DATA(share) *self, int device)
 		_exit(1);
 }
 
+/* Everything arrived, and both completions are there; a pair for the teardown. */
+static void expect_both(struct __test_metadata *_metadata,
+			FIXTURE_DATA(share) *self, struct reader *reader)
+{
+	close(self->pair.tx);
+	EXPECT_STREQ("", reader_finish(reader, SIZE + 4000));
+	EXPECT_STREQ("", completes(self->device, 0, SIZE, 0, 0));
+	EXPECT_STREQ("", completes(self->device, 1, 4000, 0, 0));
+	close(self->pair.rx);
+	pair_open(&self->pair, TCP4, SMALL);
+}
+
 /* And until then its transfers are the context's, like everybody's. */
 TEST_F(share, child_submits_and_waits)
 {
@@ -117,12 +129,7 @@ TEST_F(share, child_submits_and_waits)
 
 	reader_start(&reader, self->pair.rx, self->parts, 2);
 	EXPECT_EQ(0, in_child(submit_and_wait, self, self->device));
-	close(self->pair.tx);
-	EXPECT_STREQ("", reader_finish(&reader, SIZE + 4000));
-	EXPECT_STREQ("", completes(self->device, 0, SIZE, 0, 0));
-	EXPECT_STREQ("", completes(self->device, 1, 4000, 0, 0));
-	close(self->pair.rx);
-	pair_open(&self->pair, TCP4, SMALL);
+	expect_both(_metadata, self, &reader);
 }
 
 static void reap_both(FIXTURE_DATA(share) *self, int device)
@@ -177,40 +184,6 @@ TEST_F(share, child_ends)
 	receive_both(_metadata, self, self->device);
 }
 
-static void send_descriptor(int socket, int fd)
-{
-	char control[CMSG_SPACE(sizeof(fd))] = {};
-	struct iovec data = { .iov_base = "", .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	if (sendmsg(socket, &message, 0) != 1)
-		die("send a descriptor");
-}
-
-static int receive_descriptor(int socket)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	if (recvmsg(socket, &message, 0) != 1 || !CMSG_FIRSTHDR(&message))
-		die("receive a descriptor");
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
-	return fd;
-}
-
 /* The numbers of the process that submits count, not the opener's. */
 TEST_F(share, sent_over_a_socket)
 {
@@ -242,12 +215,7 @@ TEST_F(share, sent_over_a_socket)
 	send_descriptor(way.tx, self->device);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
-	close(self->pair.tx);
-	EXPECT_STREQ("", reader_finish(&reader, SIZE + 4000));
-	EXPECT_STREQ("", completes(self->device, 0, SIZE, 0, 0));
-	EXPECT_STREQ("", completes(self->device, 1, 4000, 0, 0));
-	close(self->pair.rx);
-	pair_open(&self->pair, TCP4, SMALL);
+	expect_both(_metadata, self, &reader);
 	pair_close(&way);
 }
 
