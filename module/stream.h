@@ -10,7 +10,7 @@
 #include <linux/wait.h>
 
 #include "state.h"
-#include "worker.h"
+#include "crew.h"
 
 struct zcopy_context;
 struct zcopy_submitter;

@@ -4,7 +4,7 @@
 
 #include <linux/list.h>
 
-#include "worker.h"
+#include "crew.h"
 
 struct zcopy_context;
 

@@ -9,7 +9,7 @@
 
 #include "batch.h"
 #include "stats.h"
-#include "worker.h"
+#include "crew.h"
 
 struct cred;
 struct zcopy_context;

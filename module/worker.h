@@ -4,39 +4,16 @@
 
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/task_work.h>
 #include <linux/workqueue.h>
 
-struct pid;
-struct super_block;
-struct zcopy_crew;
+#include "work.h"
 
-/**
- * struct zcopy_work - something that a process's workers do for it
- * @run:    does it; process context, without a lock. The work is its own from
- *          then on
- * @link:   in zcopy_crew.hot
- * @node:   in zcopy_crew.cold
- * @place:  cold: the superblock that it may sleep for, and whether that can be
- *          for as long as somebody likes, see zcopy_crew_cold()
- * @number: cold: in the order of arrival
- * @since:  hot: jiffies when it was queued
- *
- * While it is queued all but @run is under zcopy_crew.lock.
- */
-struct zcopy_work {
-	void (*run)(struct zcopy_work *work);
-	union {
-		struct list_head link;
-		struct rb_node node;
-	};
-	unsigned long place;
-	u64 number;
-	unsigned long since;
-};
+struct pid;
+struct task_struct;
+struct zcopy_crew;
 
 /**
  * struct zcopy_crew_ops - whom a crew belongs to
@@ -58,10 +35,7 @@ struct zcopy_crew_ops {
  * @load:     transfers that may need a worker
  * @hiring:   held while a worker is made: there are no more than wanted
  * @lock:     guards what is below; any context, a leaf
- * @hot:      zcopy_work.link of what needs no disk, oldest first
- * @cold:     zcopy_work.node by place and arrival: what sleeps
- * @arrived:  number of the next one
- * @served:   place of the one that was taken last
+ * @work:     what is to be done
  * @workers:  zcopy_worker.link of those that are not on their way out
  * @nr_hot:   how many of @workers do the hot work
  * @nr_cold:  how many do the cold
@@ -82,10 +56,7 @@ struct zcopy_crew {
 	atomic_t load;
 	struct mutex hiring;		/* sleeps; no waker takes it */
 	spinlock_t lock;		/* irq-safe */
-	struct list_head hot;
-	struct rb_root cold;
-	u64 arrived;
-	unsigned long served;
+	struct zcopy_work_lists work;
 	struct list_head workers;
 	unsigned int nr_hot;
 	unsigned int nr_cold;
@@ -101,15 +72,19 @@ struct zcopy_crew {
 int zcopy_worker_init(void);
 void zcopy_worker_exit(void);
 
-void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
-		     struct pid *tgid);
 void zcopy_crew_put(struct zcopy_crew *crew);
-int zcopy_crew_hire(struct zcopy_crew *crew);
-bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work);
-int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
-		    const struct super_block *sb, bool hangs);
-bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work);
-void zcopy_crew_leave(struct zcopy_crew *crew);
-void zcopy_crew_abandon(struct zcopy_crew *crew);
+
+int zcopy_worker_hire(struct zcopy_crew *crew, bool cold);
+bool zcopy_worker_is_still(struct zcopy_crew *crew);
+bool zcopy_worker_has_idle(const struct zcopy_crew *crew);
+bool zcopy_worker_has_cold(struct zcopy_crew *crew);
+bool zcopy_worker_lacks_cold(struct zcopy_crew *crew);
+void zcopy_worker_wake_idle(struct zcopy_crew *crew, bool cold);
+void zcopy_worker_stop_idle(struct zcopy_crew *crew);
+bool zcopy_worker_is_program(const struct task_struct *task);
+bool zcopy_worker_begin_visit(struct zcopy_crew *crew);
+void zcopy_worker_ask(struct zcopy_crew *crew);
+void zcopy_worker_ask_later(struct zcopy_crew *crew);
+void zcopy_worker_die(struct zcopy_crew *crew);
 
 #endif /* ZCOPY_WORKER_H */

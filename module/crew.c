@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Crews: what a process has its workers do, from the first one to the last, and
+ * what its own threads do for them. Those come by when a worker is to be made or
+ * to leave, which workers cannot do themselves.
+ */
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
+
+#include "crew.h"
+
+/*
+ * Run hot work on a thread of the program, as long as it has no worker. What
+ * would have to wait for one lies there again if a signal comes first.
+ */
+static void help(struct zcopy_crew *crew)
+{
+	struct zcopy_work *work;
+
+	do {
+		spin_lock_irq(&crew->lock);
+		work = crew->leaving || !crew->nr_hot ?
+			       zcopy_work_take_hot(&crew->work) : NULL;
+		spin_unlock_irq(&crew->lock);
+		if (work)
+			work->run(work);
+	} while (work && (READ_ONCE(crew->leaving) || !signal_pending(current)));
+}
+
+/* On a thread of the program, on its way to user mode or at its end. */
+static void visited(struct callback_head *head)
+{
+	struct zcopy_crew *crew = container_of(head, struct zcopy_crew, visit);
+	bool again, later;
+
+	do {
+		if (!(current->flags & PF_EXITING))
+			help(crew);
+		zcopy_worker_stop_idle(crew);
+		spin_lock_irq(&crew->lock);
+		/* Who became idle meanwhile has not asked. */
+		again = crew->leaving && !atomic_read(&crew->load) &&
+			zcopy_worker_has_idle(crew);
+		later = !again && !crew->nr_hot && !list_empty(&crew->work.hot);
+		crew->visiting = again || later;
+		spin_unlock_irq(&crew->lock);
+	} while (again);
+	if (later)
+		zcopy_worker_ask_later(crew);
+	else
+		zcopy_crew_put(crew);
+}
+
+static void later(struct work_struct *work)
+{
+	zcopy_worker_ask(container_of(to_delayed_work(work), struct zcopy_crew,
+				      later));
+}
+
+/**
+ * zcopy_crew_init - a crew without workers
+ * @crew: all zero; with a reference for the caller
+ * @ops:  its owner's
+ * @tgid: the process
+ */
+void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
+		     struct pid *tgid)
+{
+	crew->ops = ops;
+	crew->tgid = get_pid(tgid);
+	refcount_set(&crew->refs, 1);
+	mutex_init(&crew->hiring);
+	spin_lock_init(&crew->lock);
+	zcopy_work_init(&crew->work);
+	INIT_LIST_HEAD(&crew->workers);
+	init_task_work(&crew->visit, visited);
+	INIT_DELAYED_WORK(&crew->later, later);
+}
+
+/**
+ * zcopy_crew_hire - see to it that there is a hot worker
+ * @crew: the calling process's
+ *
+ * Whatever is to go on behind the call's back needs one, if only to hear of the
+ * process's end.
+ *
+ * Context: a thread of the process; may sleep.
+ * Return: 0; -ERESTARTNOINTR, signals or a freezer come first; -EINTR or -ESRCH,
+ * the process ends; else no thread can be made: -EAGAIN, a limit; -EINVAL, the
+ * process has left its namespace of process ids; -ENOMEM.
+ */
+int zcopy_crew_hire(struct zcopy_crew *crew)
+{
+	int err = 0;
+
+	if (READ_ONCE(crew->nr_hot) && !zcopy_worker_is_still(crew))
+		return 0;
+	if (mutex_lock_killable(&crew->hiring))
+		return -EINTR;
+	if (!READ_ONCE(crew->nr_hot) || zcopy_worker_is_still(crew))
+		err = zcopy_worker_hire(crew, false);
+	mutex_unlock(&crew->hiring);
+	return READ_ONCE(crew->nr_hot) ? 0 : err;
+}
+
+/**
+ * zcopy_crew_hot - queue work that needs no disk
+ * @crew: has a hot worker
+ * @work: with zcopy_work.run set; its own until it is run
+ *
+ * Context: any.
+ * Return: false: the process is over, and nobody takes work.
+ */
+bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work)
+{
+	unsigned long flags;
+	bool closed;
+
+	spin_lock_irqsave(&crew->lock, flags);
+	closed = crew->closed;
+	if (!closed) {
+		zcopy_work_add_hot(&crew->work, work);
+		zcopy_worker_wake_idle(crew, false);
+	}
+	spin_unlock_irqrestore(&crew->lock, flags);
+	return !closed;
+}
+
+/**
+ * zcopy_crew_cold - queue work that may sleep for others
+ * @crew:  the calling process's
+ * @work:  with zcopy_work.run set; its own until it is run
+ * @sb:    what it may sleep for
+ * @hangs: for as long as somebody likes: a server, a lock
+ *
+ * Context: a thread of the process; may sleep.
+ * Return: 0, or an error of zcopy_crew_hire(): it is not queued.
+ */
+int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
+		    const struct super_block *sb, bool hangs)
+{
+	int err = zcopy_crew_hire(crew);
+
+	if (err)
+		return err;
+	if (zcopy_worker_lacks_cold(crew)) {
+		if (mutex_lock_killable(&crew->hiring))
+			return -EINTR;
+		if (zcopy_worker_lacks_cold(crew))
+			err = zcopy_worker_hire(crew, true);
+		mutex_unlock(&crew->hiring);
+		if (err && (err == -ERESTARTNOINTR ||
+			    !zcopy_worker_has_cold(crew)))
+			return err;
+	}
+	err = 0;
+	spin_lock_irq(&crew->lock);
+	if (crew->closed) {
+		err = -ESRCH;
+	} else {
+		zcopy_work_add_cold(&crew->work, work,
+				    (unsigned long)sb | (hangs ? ZCOPY_HANGS : 0));
+		zcopy_worker_wake_idle(crew, true);
+	}
+	spin_unlock_irq(&crew->lock);
+	return err;
+}
+
+/**
+ * zcopy_crew_later - queue hot work when zcopy_crew_hire() said -ERESTARTNOINTR
+ * @crew: the calling process's
+ * @work: with zcopy_work.run set; its own until it is run
+ *
+ * A worker runs it, if there is one, or this thread, when it is through with its
+ * signals.
+ *
+ * Context: a thread of the process.
+ * Return: false: the process is over, and nobody takes work.
+ */
+bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
+{
+	bool visit;
+
+	spin_lock_irq(&crew->lock);
+	if (crew->closed) {
+		spin_unlock_irq(&crew->lock);
+		return false;
+	}
+	zcopy_work_add_hot(&crew->work, work);
+	zcopy_worker_wake_idle(crew, false);
+	visit = zcopy_worker_begin_visit(crew);
+	if (visit) {
+		put_pid(crew->asker);
+		crew->asker = get_pid(task_pid(current));
+	}
+	spin_unlock_irq(&crew->lock);
+	if (visit)
+		zcopy_worker_ask_later(crew);
+	return true;
+}
+
+/**
+ * zcopy_crew_leave - no work is to come
+ * @crew: anybody's
+ *
+ * What is under way ends, and the workers leave. Waits for idle ones alone.
+ *
+ * Context: process; may sleep.
+ */
+void zcopy_crew_leave(struct zcopy_crew *crew)
+{
+	bool visit = false;
+
+	spin_lock_irq(&crew->lock);
+	crew->leaving = true;
+	spin_unlock_irq(&crew->lock);
+	if (!(current->flags & (PF_USER_WORKER | PF_KTHREAD)) &&
+	    task_tgid(current) == crew->tgid) {
+		help(crew);
+		zcopy_worker_stop_idle(crew);
+	}
+	spin_lock_irq(&crew->lock);
+	if (!atomic_read(&crew->load) && !list_empty(&crew->workers))
+		visit = zcopy_worker_begin_visit(crew);
+	spin_unlock_irq(&crew->lock);
+	if (visit)
+		zcopy_worker_ask(crew);
+}
+
+/* Has the calling process no other thread than this one and workers? */
+static bool is_last(void)
+{
+	const struct task_struct *task;
+	bool last = true;
+
+	rcu_read_lock();
+	for_each_thread(current, task)
+		last = last && (task == current || !zcopy_worker_is_program(task));
+	rcu_read_unlock();
+	return last;
+}
+
+/**
+ * zcopy_crew_abandon - a thread of the process closes its descriptors
+ * @crew: the calling process's
+ *
+ * If that is because the last thread of the program ends by itself, and workers
+ * are left, the process would never end. So it has ended, for them.
+ *
+ * Context: process; may sleep.
+ */
+void zcopy_crew_abandon(struct zcopy_crew *crew)
+{
+	if (!(current->flags & PF_EXITING) || !is_last() ||
+	    READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT)
+		return;
+	zcopy_worker_die(crew);
+	zcopy_worker_stop_idle(crew);
+	/* One that sleeps for somebody else hears of it only so. */
+	if (READ_ONCE(crew->nr_hot) || READ_ONCE(crew->nr_cold))
+		kill_pid(crew->tgid, SIGKILL, 1);
+}

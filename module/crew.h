@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef ZCOPY_CREW_H
+#define ZCOPY_CREW_H
+
+#include "worker.h"
+
+struct super_block;
+
+void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
+		     struct pid *tgid);
+int zcopy_crew_hire(struct zcopy_crew *crew);
+bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work);
+int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
+		    const struct super_block *sb, bool hangs);
+bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work);
+void zcopy_crew_leave(struct zcopy_crew *crew);
+void zcopy_crew_abandon(struct zcopy_crew *crew);
+
+#endif /* ZCOPY_CREW_H */
