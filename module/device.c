@@ -16,9 +16,9 @@
 #include "device.h"
 #include "limits.h"
 #include "queue.h"
+#include "runner.h"
 #include "send.h"
 #include "sink.h"
-#include "stream.h"
 #include "submitter.h"
 #include "transfer.h"
 #include "uring.h"
@@ -131,7 +131,7 @@ static unsigned int submit_all(struct zcopy_context *context,
 		cond_resched();
 	}
 	/* Only now: what is sent knows what comes behind it. */
-	zcopy_stream_run_ready(&ready);
+	zcopy_runner_run_ready(&ready);
 	if (submitter)
 		zcopy_submitter_put(submitter);
 	return i;

@@ -56,7 +56,7 @@ struct zcopy_stream {
 };
 
 int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready);
-void zcopy_stream_run_ready(struct list_head *ready);
+void zcopy_stream_take_off(struct zcopy_xfer *xfer);
 void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled);
 void zcopy_stream_end_cancelled(struct list_head *cancelled);
 void zcopy_stream_wake(struct zcopy_stream *stream);

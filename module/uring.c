@@ -9,7 +9,7 @@
 
 #include "context.h"
 #include "queue.h"
-#include "stream.h"
+#include "runner.h"
 #include "submitter.h"
 #include "uring.h"
 
@@ -107,7 +107,7 @@ int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	record->cmd = cmd;
 	record->answer = answer;
 	*pdu_record(cmd) = record;
-	zcopy_stream_run_ready(&ready);
+	zcopy_runner_run_ready(&ready);
 
 	/* Pairs with deliver(): what ended has its completion. */
 	if (!smp_load_acquire(&record->ended)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The state of a stream: module/state.h, compiled into this program as it is.
- * One thread runs the stream, as wait_for_space() in module/stream.c does; the
+ * One thread runs the stream, as wait_for_space() in module/runner.c does; the
  * others make room and wake it. Whatever the order, a stream that waits while
  * there is room must have been given to somebody, and to one alone.
  */

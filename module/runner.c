@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who runs a stream: the thread that submitted goes on until the transfer has to
+ * wait, a worker from then on. No thread waits for room in the target: its wake-up
+ * queues the stream for the process's workers. The disk is waited for by others of
+ * these, so that a stream which needs no disk never stands behind one that does.
+ */
+#include <linux/cred.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "context.h"
+#include "run.h"
+#include "runner.h"
+#include "sink.h"
+#include "stream.h"
+#include "submitter.h"
+#include "transfer.h"
+
+/* Bytes after which a stream gives way to the others. */
+#define SLICE	SZ_1M
+
+static void hot_work(struct zcopy_work *work);
+static void cold_work(struct zcopy_work *work);
+
+static struct zcopy_crew *crew_of(const struct zcopy_stream *stream)
+{
+	return &stream->submitter->crew;
+}
+
+/*
+ * There is no worker for what is left of a stream, and why: the head ends with
+ * that, unless its turn comes later. Returns true when the stream is no longer
+ * the caller's.
+ */
+static bool lacks_worker(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
+			 int err)
+{
+	switch (err) {
+	case -ERESTARTNOINTR:
+		stream->work.run = hot_work;
+		if (zcopy_crew_later(crew_of(stream), &stream->work))
+			return true;
+		fallthrough;
+	case -EINTR:	/* with the process */
+	case -ESRCH:
+		WRITE_ONCE(xfer->cancelled, true);
+		return false;
+	}
+	xfer->failed = err;
+	return false;
+}
+
+/* Others have their turn. Returns true when the stream is not the caller's. */
+static bool pass_on(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+{
+	int err = zcopy_crew_hire(crew_of(stream));
+
+	stream->work.run = hot_work;
+	if (!err && !zcopy_crew_hot(crew_of(stream), &stream->work))
+		err = -ESRCH;
+	return !err || lacks_worker(stream, xfer, err);
+}
+
+/* Ditto, and it will be one that may sleep for files. */
+static bool pass_on_cold(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+{
+	const struct zcopy_range *range = &xfer->ranges[xfer->next];
+	struct file *file = stream->target;
+	bool hangs = true;
+	int err;
+
+	/* Of a server's file, or one that is written to, nobody knows. */
+	if (range->file && (!range->cached || !zcopy_sink_is_file(file))) {
+		file = range->file;
+		hangs = !range->cached;
+	}
+	stream->work.run = cold_work;
+	err = zcopy_crew_cold(crew_of(stream), &stream->work,
+			      file_inode(file)->i_sb, hangs);
+	return !err || lacks_worker(stream, xfer, err);
+}
+
+struct space_table {
+	poll_table table;
+	struct zcopy_stream *stream;
+};
+
+static void space_add(struct file *file, wait_queue_head_t *head,
+		      poll_table *table)
+{
+	struct zcopy_stream *stream;
+
+	stream = container_of(table, struct space_table, table)->stream;
+	/* A pipe that is open for both ways has one for its readers too. */
+	if (!zcopy_sink_wakes(file, head) || WARN_ON_ONCE(stream->head))
+		return;
+	stream->head = head;
+	add_wait_queue(head, &stream->space);
+}
+
+/*
+ * Do the stream's own transfers keep the target from being closed, and may the
+ * context wait in it to be received? It is an AF_UNIX socket which nobody else
+ * has open, and its process has closed a descriptor of the context: each would
+ * keep the other for as long as the process lives, and the kernel, which looks
+ * for sockets that only hold each other, knows nothing of transfers.
+ */
+static bool is_lost(struct zcopy_stream *stream)
+{
+	return READ_ONCE(stream->submitter->parted) &&
+	       zcopy_sink_holds_files(stream->target) &&
+	       file_count(stream->target) <= READ_ONCE(stream->nr);
+}
+
+/* Longest time between two attempts at a target that tells nobody of its room. */
+#define AGAIN_TIME	(4UL * HZ)
+
+/*
+ * Nobody may wake the stream for what it waits for. A target says that there is
+ * room, and yet it took nothing: it lacks memory, or somebody has its lock and
+ * sleeps. Or it is closed.
+ */
+static void try_again(struct zcopy_stream *stream, const struct zcopy_xfer *xfer)
+{
+	bool lags = xfer->next == xfer->nr;
+
+	stream->delay = clamp(2 * stream->delay, 1UL,
+			      lags ? (unsigned long)ZCOPY_LAG_TIME : AGAIN_TIME);
+	stream->timed = true;
+	mod_timer(&stream->again, jiffies + stream->delay);
+}
+
+/*
+ * Wait for room. @in_vain: nothing was taken since the last wait. Returns false
+ * when the stream waits and is no longer the caller's, true when there is a
+ * reason to go on at once.
+ */
+static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
+			   bool in_vain)
+{
+	struct space_table space = { .stream = stream };
+	bool ready;
+
+	if (!in_vain)
+		stream->delay = 0;
+	/* From here on a wake-up is not lost. */
+	stream->work.run = hot_work;
+	zcopy_state_move(&stream->state, ZCOPY_EVENT_ARM);
+
+	init_poll_funcptr(&space.table, stream->head ? NULL : space_add);
+	space.table._key = EPOLLOUT | EPOLLERR | EPOLLHUP;
+	ready = zcopy_sink_ready(stream->target, &space.table);
+
+	if (is_lost(stream))
+		WRITE_ONCE(xfer->cancelled, true);
+	if (READ_ONCE(xfer->cancelled) || (ready && !in_vain)) {
+		zcopy_state_move(&stream->state, ZCOPY_EVENT_GO_ON);
+		return true;
+	}
+	if (ready || (READ_ONCE(stream->submitter->parted) &&
+		      zcopy_sink_holds_files(stream->target)))
+		try_again(stream, xfer);
+	return zcopy_state_move(&stream->state, ZCOPY_EVENT_WAIT) !=
+	       ZCOPY_STATE_ARM;
+}
+
+/* So many transfers are begun together; one more than share a gather list. */
+#define TRAIN	(ZCOPY_BATCH_PARTS + 1)
+
+/* Begin the head, and what can go out with it. */
+static void couple(struct zcopy_stream *stream, struct zcopy_xfer *head)
+{
+	struct zcopy_xfer *last = head, *xfer;
+	unsigned int nr = 1;
+
+	if (head->behind)
+		return;
+	spin_lock(&stream->context->lock);
+	head->begun = true;
+	xfer = head;
+	/* Each has its own place in a file. */
+	if (zcopy_sink_is_file(stream->target))
+		nr = TRAIN;
+	list_for_each_entry_continue(xfer, &stream->queue, link) {
+		/* They are sent with the head's credentials. */
+		if (nr++ == TRAIN || xfer->cred != head->cred)
+			break;
+		xfer->begun = true;
+		last->behind = xfer;
+		last = xfer;
+	}
+	spin_unlock(&stream->context->lock);
+}
+
+/* The head has to wait: who stands behind it has sent nothing, let them go. */
+static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
+{
+	struct zcopy_xfer *xfer, *behind;
+	LIST_HEAD(cancelled);
+
+	spin_lock(&stream->context->lock);
+	for (xfer = head; xfer->behind; xfer = behind) {
+		behind = xfer->behind;
+		xfer->behind = NULL;
+		behind->begun = false;
+		if (behind->cancelled) {
+			zcopy_stream_take_off(behind);
+			list_add_tail(&behind->link, &cancelled);
+		}
+	}
+	spin_unlock(&stream->context->lock);
+	zcopy_stream_end_cancelled(&cancelled);
+}
+
+/* Run the head until it is done or waits; @disk: this worker waits for files. */
+static enum zcopy_run run_head(struct zcopy_stream *stream,
+			       struct zcopy_xfer *xfer, bool disk,
+			       size_t *slice)
+{
+	const struct cred *cred = override_creds(xfer->cred);
+	unsigned int may = disk ? ZCOPY_MAY_START | ZCOPY_MAY_WRITE : 0;
+	enum zcopy_run why;
+
+	if (stream->corked) {
+		xfer->corked = true;
+		xfer->tail = true;
+		stream->corked = false;
+	}
+	for (;;) {
+		couple(stream, xfer);
+		why = zcopy_xfer_run(xfer, may, slice);
+		if (why == ZCOPY_RUN_DONE)
+			break;
+		uncouple(stream, xfer);
+		if (why != ZCOPY_RUN_DISK || !disk)
+			break;
+		why = zcopy_xfer_read(xfer);
+		if (why != ZCOPY_RUN_SLICE || signal_pending(current))
+			break;
+	}
+	revert_creds(cred);
+	return why;
+}
+
+/* The head is done. Returns false when it was the last: the stream is gone. */
+static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+{
+	struct zcopy_context *context = stream->context;
+	bool last;
+
+	stream->corked = xfer->corked;
+
+	spin_lock(&context->lock);
+	zcopy_stream_take_off(xfer);
+	last = list_empty(&stream->queue);
+	spin_unlock(&context->lock);
+
+	if (last) {
+		/* While @xfer holds the target: none of the stream is left. */
+		if (stream->corked && xfer->target)
+			zcopy_sink_push(stream->target);
+		stream->corked = false;
+		if (stream->head)
+			remove_wait_queue(stream->head, &stream->space);
+		stream->head = NULL;
+	}
+	/*
+	 * The stream is still the target's, so that a completion is never
+	 * overtaken by that of a transfer which comes now.
+	 */
+	xfer->ops->over(xfer);
+
+	spin_lock(&context->lock);
+	last = list_empty(&stream->queue);
+	if (last)
+		rb_erase(&stream->node, &context->streams);
+	spin_unlock(&context->lock);
+	if (last) {
+		if (stream->timed)
+			timer_shutdown_sync(&stream->again);
+		zcopy_submitter_put(stream->submitter);
+		kfree(stream);
+	}
+	return !last;
+}
+
+/*
+ * Go on with a stream as its runner, until it waits, gives way or is empty.
+ * @disk: this thread may wait for files.
+ */
+static void run_stream(struct zcopy_stream *stream, bool disk)
+{
+	size_t slice = SLICE;
+	bool gone = false;
+
+	while (!gone) {
+		struct zcopy_xfer *xfer;
+		size_t before = slice;
+		int err;
+
+		/* The head is the runner's: nobody else takes it off. */
+		xfer = list_first_entry(&stream->queue, struct zcopy_xfer, link);
+		/* With the thread its process ends. */
+		if (fatal_signal_pending(current))
+			WRITE_ONCE(xfer->cancelled, true);
+
+		switch (run_head(stream, xfer, disk, &slice)) {
+		case ZCOPY_RUN_DONE:
+			gone = !next(stream, xfer);
+			break;
+		case ZCOPY_RUN_DISK:
+			gone = pass_on_cold(stream, xfer);
+			break;
+		case ZCOPY_RUN_SLICE:
+			gone = pass_on(stream, xfer);
+			break;
+		case ZCOPY_RUN_SPACE:
+			/* Who may wake it has nothing but a worker to give it to. */
+			err = zcopy_crew_hire(crew_of(stream));
+			if (err)
+				gone = lacks_worker(stream, xfer, err);
+			else
+				gone = !wait_for_space(stream, xfer,
+						       slice == before);
+			break;
+		}
+	}
+}
+
+static void hot_work(struct zcopy_work *work)
+{
+	run_stream(container_of(work, struct zcopy_stream, work), false);
+}
+
+static void cold_work(struct zcopy_work *work)
+{
+	run_stream(container_of(work, struct zcopy_stream, work), true);
+}
+
+/* Run what zcopy_stream_enqueue() left to the caller; never blocks. */
+void zcopy_runner_run_ready(struct list_head *ready)
+{
+	struct zcopy_stream *stream, *tmp;
+
+	list_for_each_entry_safe(stream, tmp, ready, ready)
+		run_stream(stream, false);
+}
