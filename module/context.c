@@ -41,6 +41,7 @@ void zcopy_context_put(struct zcopy_context *context)
 		return;
 	WARN_ON_ONCE(atomic_long_read(&context->account.active));
 	WARN_ON_ONCE(atomic_long_read(&context->account.folios_held));
+	WARN_ON_ONCE(atomic_long_read(&context->account.reads));
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&context->streams) ||
 		     !RB_EMPTY_ROOT(&context->by_user_data) ||
 		     !list_empty(&context->submitters));

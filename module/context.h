@@ -27,8 +27,8 @@ struct zcopy_context_ops {
 /**
  * struct zcopy_context - what one open of /dev/zcopy owns
  * @ops:         whom to tell
- * @refs:        the open file, each submitter and flight; all together hold the
- *               module
+ * @refs:        the open file, each submitter, flight and read; all together hold
+ *               the module
  * @account:     its counters
  * @memory_lock: guards @memory
  * @memory:      page that memory segments are copied to, shared by the

@@ -98,7 +98,7 @@ int zcopy_crew_hire(struct zcopy_crew *crew)
 	if (mutex_lock_killable(&crew->hiring))
 		return -EINTR;
 	if (!READ_ONCE(crew->nr_hot) || zcopy_worker_is_still(crew))
-		err = zcopy_worker_hire(crew, false);
+		err = zcopy_worker_hire(crew, 0);
 	mutex_unlock(&crew->hiring);
 	return READ_ONCE(crew->nr_hot) ? 0 : err;
 }
@@ -120,7 +120,7 @@ bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work)
 	closed = crew->closed;
 	if (!closed) {
 		zcopy_work_add_hot(&crew->work, work);
-		zcopy_worker_wake_idle(crew, false);
+		zcopy_worker_wake_idle(crew, false, 0);
 	}
 	spin_unlock_irqrestore(&crew->lock, flags);
 	return !closed;
@@ -130,24 +130,23 @@ bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work)
  * zcopy_crew_cold - queue work that may sleep for others
  * @crew:  the calling process's
  * @work:  with zcopy_work.run set; its own until it is run
- * @sb:    what it may sleep for
- * @hangs: for as long as somebody likes: a server, a lock
+ * @place: what it may sleep for, see struct zcopy_work
  *
  * Context: a thread of the process; may sleep.
  * Return: 0, or an error of zcopy_crew_hire(): it is not queued.
  */
 int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
-		    const struct super_block *sb, bool hangs)
+		    unsigned long place)
 {
 	int err = zcopy_crew_hire(crew);
 
 	if (err)
 		return err;
-	if (zcopy_worker_lacks_cold(crew)) {
+	if (zcopy_worker_lacks_cold(crew, place)) {
 		if (mutex_lock_killable(&crew->hiring))
 			return -EINTR;
-		if (zcopy_worker_lacks_cold(crew))
-			err = zcopy_worker_hire(crew, true);
+		if (zcopy_worker_lacks_cold(crew, place))
+			err = zcopy_worker_hire(crew, place);
 		mutex_unlock(&crew->hiring);
 		if (err && (err == -ERESTARTNOINTR ||
 			    !zcopy_worker_has_cold(crew)))
@@ -158,9 +157,8 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 	if (crew->closed) {
 		err = -ESRCH;
 	} else {
-		zcopy_work_add_cold(&crew->work, work,
-				    (unsigned long)sb | (hangs ? ZCOPY_HANGS : 0));
-		zcopy_worker_wake_idle(crew, true);
+		zcopy_work_add_cold(&crew->work, work, place);
+		zcopy_worker_wake_idle(crew, true, place);
 	}
 	spin_unlock_irq(&crew->lock);
 	return err;
@@ -187,7 +185,7 @@ bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
 		return false;
 	}
 	zcopy_work_add_hot(&crew->work, work);
-	zcopy_worker_wake_idle(crew, false);
+	zcopy_worker_wake_idle(crew, false, 0);
 	visit = zcopy_worker_begin_visit(crew);
 	if (visit) {
 		put_pid(crew->asker);

@@ -4,14 +4,12 @@
 
 #include "worker.h"
 
-struct super_block;
-
 void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
 		     struct pid *tgid);
 int zcopy_crew_hire(struct zcopy_crew *crew);
 bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work);
 int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
-		    const struct super_block *sb, bool hangs);
+		    unsigned long place);
 bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work);
 void zcopy_crew_leave(struct zcopy_crew *crew);
 void zcopy_crew_abandon(struct zcopy_crew *crew);

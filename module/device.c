@@ -68,10 +68,10 @@ static int do_stats(struct zcopy_context *context, void __user *arg,
 
 	switch (stats.scope) {
 	case ZCOPY_STATS_CONTEXT:
-		zcopy_account_read(&context->account, &stats);
+		zcopy_account_tell(&context->account, &stats);
 		break;
 	case ZCOPY_STATS_MODULE:
-		zcopy_account_read_module(&stats);
+		zcopy_account_tell_module(&stats);
 		break;
 	default:
 		return -EINVAL;
@@ -355,7 +355,7 @@ static void check_abi(void)
 	BUILD_BUG_ON(sizeof(struct zcopy_uring) != 16);
 	BUILD_BUG_ON(sizeof(struct zcopy_send) != SIZE_SEND_V1);
 	BUILD_BUG_ON(sizeof(struct zcopy_info) != SIZE_INFO_V1);
-	BUILD_BUG_ON(sizeof(struct zcopy_stats) != SIZE_STATS_V1);
+	BUILD_BUG_ON(sizeof(struct zcopy_stats) != SIZE_STATS_V1 + 8);
 	BUILD_BUG_ON(sizeof(struct zcopy_submit) != SIZE_SUBMIT_V1);
 	BUILD_BUG_ON(sizeof(struct zcopy_cancel) != SIZE_CANCEL_V1);
 }

@@ -211,7 +211,8 @@ static void land_hot(struct zcopy_work *work)
 	flight = container_of(work, struct zcopy_flight, work);
 	flight->work.run = land_cold;
 	if (!flight->dropping ||
-	    zcopy_crew_cold(crew_of(flight), &flight->work, flight->dropping, false)) {
+	    zcopy_crew_cold(crew_of(flight), &flight->work,
+			    (unsigned long)flight->dropping)) {
 		flight->dropping = NULL;
 		land(flight);
 	}

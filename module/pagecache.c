@@ -3,7 +3,6 @@
  * The page-cache source: folios of files whose page cache is the file, i.e.
  * of local filesystems that need not ask anybody before a cached page is read.
  */
-#include <linux/backing-dev.h>
 #include <linux/fadvise.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
@@ -102,13 +101,24 @@ static unsigned int count_ready(struct folio_batch *folios, ssize_t *why)
 }
 
 /*
+ * More is to be read ahead once this folio is reached. The flag has another
+ * meaning while the folio is written.
+ */
+static bool is_mark(const struct folio *folio, const struct file_ra_state *ra,
+		    const struct zcopy_brought *brought)
+{
+	return folio_test_readahead(folio) && !folio_test_writeback(folio) &&
+	       ra->ra_pages && !brought;
+}
+
+/*
  * Look up one folio batch of [@pos, @pos + @len) and put it on @batch, which has
  * room for that. Returns as zcopy_pagecache_fill() does.
  */
 static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
 			 const struct zcopy_brought *brought, loff_t pos,
-			 size_t len, bool may_read, struct zcopy_batch *batch,
-			 unsigned int range)
+			 size_t len, enum zcopy_ahead ahead,
+			 struct zcopy_batch *batch, unsigned int range)
 {
 	struct address_space *mapping = file->f_mapping;
 	bool written = mapping_writably_mapped(mapping);
@@ -135,9 +145,13 @@ static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
 		size_t offset = pos - folio_pos(folio);
 		size_t n = min_t(size_t, end - pos, folio_size(folio) - offset);
 
-		if (may_read && !brought && folio_test_readahead(folio)) {
+		if (ahead != ZCOPY_AHEAD_NEVER && is_mark(folio, ra, brought)) {
 			DEFINE_READAHEAD(ractl, file, ra, mapping, folio->index);
 
+			if (ahead == ZCOPY_AHEAD_LATER) {
+				why = -EAGAIN;
+				break;
+			}
 			page_cache_async_ra(&ractl, folio, last - folio->index + 1);
 		}
 		/* Programs may write by other addresses than the kernel's. */
@@ -168,17 +182,18 @@ static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
  * @brought:  what the transfer read and is to drop, or NULL
  * @pos:      first byte
  * @len:      bytes wanted; %ZCOPY_TO_EOF for all there are
- * @may_read: readahead may be started. The call never waits for a page
+ * @ahead:    whether readahead is started. The call never waits for a page
  * @batch:    with room
  * @range:    the transfer's range these bytes belong to
  *
  * Return: bytes put on @batch; 0 at the end of the file; -EAGAIN when the first
- * page is not in memory and up to date; -EIO when its memory is broken.
+ * page is not in memory and up to date, or more is to be read ahead from there on
+ * and @ahead is %ZCOPY_AHEAD_LATER; -EIO when its memory is broken.
  */
 ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
 			     const struct zcopy_brought *brought, loff_t pos,
-			     u64 len, bool may_read, struct zcopy_batch *batch,
-			     unsigned int range)
+			     u64 len, enum zcopy_ahead ahead,
+			     struct zcopy_batch *batch, unsigned int range)
 {
 	struct inode *inode = file->f_mapping->host;
 	ssize_t filled = 0, ret = 0;
@@ -191,125 +206,13 @@ ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
 		ret = fill_some(file, ra, brought, pos,
 				min3(len - filled, (u64)left,
 				     (u64)zcopy_batch_room(batch)),
-				may_read, batch, range);
+				ahead, batch, range);
 		if (ret <= 0)
 			break;
 		filled += ret;
 		pos += ret;
 	}
 	return filled ?: min_t(ssize_t, ret, 0);
-}
-
-/* Swap a page in, or have one cleared that was only reserved. */
-static int read_shmem(struct inode *inode, pgoff_t index)
-{
-	struct folio *folio = NULL;
-	int err;
-
-	err = shmem_get_folio(inode, index, 0, &folio, SGP_READ);
-	if (err == -EINVAL)	/* beyond the end: truncated meanwhile */
-		return 0;
-	if (!err && folio) {
-		folio_unlock(folio);
-		folio_put(folio);
-	}
-	return err;
-}
-
-/* Of @max pages from @index on, how many in a row are not in memory? */
-static unsigned long count_missing(struct address_space *mapping, pgoff_t index,
-				   unsigned long max)
-{
-	unsigned long nr;
-
-	for (nr = 0; nr < max; nr++) {
-		void *entry = xa_load(&mapping->i_pages, index + nr);
-
-		if (entry && !xa_is_value(entry))
-			break;
-	}
-	return nr;
-}
-
-/**
- * zcopy_pagecache_read - bring the page at an offset into memory and wait
- * @file:    one that zcopy_pagecache_serves()
- * @ra:      the transfer's readahead state for @file
- * @brought: is told what was not in memory before; or NULL
- * @pos:     offset of the byte that is needed
- * @len:     bytes that will be wanted from there on, not 0
- * @exactly: pages to read ahead of those, or -1 for the kernel's heuristic
- *
- * Context: process; sleeps for the disk, until a fatal signal.
- * Return: 0 when it pays to look again (the page is there, or the file ended),
- * or the error that kept it from being read.
- */
-int zcopy_pagecache_read(struct file *file, struct file_ra_state *ra,
-			 struct zcopy_brought *brought, loff_t pos, u64 len,
-			 long exactly)
-{
-	struct address_space *mapping = file->f_mapping;
-	loff_t isize = i_size_read(mapping->host);
-	pgoff_t index = pos >> PAGE_SHIFT;
-	struct folio *folio;
-	int err = 0;
-
-	might_sleep();
-	if (pos >= isize)
-		return 0;
-	if (shmem_mapping(mapping))
-		return read_shmem(mapping->host, index);
-
-	folio = filemap_get_folio(mapping, index);
-	if (IS_ERR(folio)) {
-		DEFINE_READAHEAD(ractl, file, ra, mapping, index);
-		pgoff_t eof = (isize - 1) >> PAGE_SHIFT;
-		u64 pages = DIV_ROUND_UP_ULL(min_t(u64, len, ZCOPY_BATCH_BYTES) +
-					     offset_in_page(pos), PAGE_SIZE);
-
-		if (exactly >= 0)
-			pages += exactly;
-		pages = min_t(u64, pages, eof - index + 1);
-		if (brought)
-			pages = count_missing(mapping, index, pages);
-		if (exactly >= 0 || brought)
-			page_cache_ra_unbounded(&ractl, pages, 0);
-		else
-			page_cache_sync_ra(&ractl, pages);
-		/* It comes in folios of no less than so many pages. */
-		if (brought) {
-			unsigned long least = mapping_min_folio_nrpages(mapping);
-
-			brought->first = round_down(index, least);
-			brought->end = round_up(index + pages, least);
-		}
-		folio = filemap_get_folio(mapping, index);
-	}
-	if (!IS_ERR(folio)) {
-		bool ready;
-
-		err = folio_wait_locked_killable(folio);
-		ready = folio_test_uptodate(folio);
-		folio_put(folio);
-		if (err || ready)
-			return err;
-	}
-
-	/*
-	 * Readahead did not bring it: it reports no errors, and may find no
-	 * memory. Read this one page for its error. The lock keeps the page
-	 * from being brought in behind a truncation or a hole being punched.
-	 */
-	filemap_invalidate_lock_shared(mapping);
-	if (pos < i_size_read(mapping->host)) {
-		folio = read_cache_folio(mapping, index, NULL, file);
-		if (IS_ERR(folio))
-			err = PTR_ERR(folio);
-		else
-			folio_put(folio);
-	}
-	filemap_invalidate_unlock_shared(mapping);
-	return err;
 }
 
 /* Has anybody but the transfer that brought a folio in used it? */

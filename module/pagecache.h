@@ -8,14 +8,18 @@ struct folio;
 struct zcopy_batch;
 struct zcopy_brought;
 
+/* Is more of a file read ahead where its cached part is about to end? */
+enum zcopy_ahead {
+	ZCOPY_AHEAD_NEVER,	/* no disk shall be bothered */
+	ZCOPY_AHEAD_LATER,	/* yes, by whom this is passed on to */
+	ZCOPY_AHEAD_NOW,	/* yes, which may sleep for the disk */
+};
+
 bool zcopy_pagecache_serves(const struct file *file);
 ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
 			     const struct zcopy_brought *brought, loff_t pos,
-			     u64 len, bool may_read, struct zcopy_batch *batch,
-			     unsigned int range);
-int zcopy_pagecache_read(struct file *file, struct file_ra_state *ra,
-			 struct zcopy_brought *brought, loff_t pos, u64 len,
-			 long exactly);
+			     u64 len, enum zcopy_ahead ahead,
+			     struct zcopy_batch *batch, unsigned int range);
 bool zcopy_pagecache_used(const struct folio *folio);
 void zcopy_pagecache_drop(struct file *file, pgoff_t first, pgoff_t end);
 

@@ -283,7 +283,8 @@ static void released(struct zcopy_xfer *xfer)
 	sb = zcopy_source_keeps(xfer);
 	xfer->work.run = forget_cold;
 	if (sb && !here &&
-	    !zcopy_crew_cold(&xfer->submitter->crew, &xfer->work, sb, false))
+	    !zcopy_crew_cold(&xfer->submitter->crew, &xfer->work,
+			     (unsigned long)sb))
 		return;
 	if (sb && here)
 		zcopy_source_forget(xfer);

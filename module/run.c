@@ -169,7 +169,7 @@ static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
  * Put what stands behind a transfer on the same gather list, if all that is
  * left of it went there. Their errors are for their own turn.
  */
-static void fill_behind(struct zcopy_xfer *xfer, bool may_read,
+static void fill_behind(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 			struct zcopy_batch *batch)
 {
 	/* A release that is waited for is not put off by what comes behind. */
@@ -180,8 +180,7 @@ static void fill_behind(struct zcopy_xfer *xfer, bool may_read,
 		if (!xfer || READ_ONCE(xfer->cancelled) ||
 		    !zcopy_batch_room(batch))
 			break;
-		if (zcopy_source_fill(xfer, may_read &&
-				      !(xfer->flags & ZCOPY_NODISKIO), batch))
+		if (zcopy_source_fill(xfer, ahead, batch))
 			break;
 	}
 }
@@ -206,7 +205,9 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 		unsigned int may, bool *probe, bool *disk, size_t *slice)
 {
 	struct zcopy_account *account = &xfer->context->account;
-	bool may_read = may & ZCOPY_MAY_START;
+	const enum zcopy_ahead ahead = may & ZCOPY_MAY_START ?
+					       ZCOPY_AHEAD_NOW :
+					       ZCOPY_AHEAD_LATER;
 	int err;
 
 	*disk = false;
@@ -219,10 +220,9 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 			return -EAGAIN;
 		batch->limit = room;
 	}
-	err = zcopy_source_fill(xfer, may_read &&
-				!(xfer->flags & ZCOPY_NODISKIO), batch);
+	err = zcopy_source_fill(xfer, ahead, batch);
 	if (!err)
-		fill_behind(xfer, may_read, batch);
+		fill_behind(xfer, ahead, batch);
 	if (batch->bytes) {
 		/* What the source could give goes first, its error waits. */
 		zcopy_account_hold(account, batch->folios);
@@ -316,8 +316,42 @@ static bool be_asleep(struct zcopy_xfer *xfer, bool asleep)
 	return !dead;
 }
 
+/* The file failed, or the transfer is to end for another reason. */
+static enum zcopy_run fail_read(struct zcopy_xfer *xfer)
+{
+	zcopy_source_drop(xfer);
+	finish(xfer);
+	return ZCOPY_RUN_DONE;
+}
+
 /**
- * zcopy_xfer_read - wait for the page that a transfer came back for
+ * zcopy_xfer_start - have the page read that a transfer came back for
+ * @xfer: zcopy_xfer_run() returned %ZCOPY_RUN_DISK for it, and
+ *        zcopy_source_can_start()
+ * @read: is to tell when it is there; not armed, or NULL: there is no memory for
+ *        it
+ *
+ * Context: a worker; may sleep for what it takes to ask the disk.
+ * Return: %ZCOPY_RUN_READ, @read is armed; %ZCOPY_RUN_SLICE to run it again;
+ * %ZCOPY_RUN_SLEEP when only zcopy_xfer_wait() can do it; %ZCOPY_RUN_DONE when the
+ * page cannot be read.
+ */
+enum zcopy_run zcopy_xfer_start(struct zcopy_xfer *xfer, struct zcopy_read *read)
+{
+	int err = read ? zcopy_source_start(xfer, read) : -EAGAIN;
+
+	if (err == -EIOCBQUEUED)
+		return ZCOPY_RUN_READ;
+	if (err == -EAGAIN)
+		return ZCOPY_RUN_SLEEP;
+	if (!err || is_called_away(err))
+		return ZCOPY_RUN_SLICE;
+	fail(xfer, err, ZCOPY_C_FILE_ERROR);
+	return fail_read(xfer);
+}
+
+/**
+ * zcopy_xfer_wait - wait for the page that a transfer came back for
  * @xfer: zcopy_xfer_run() returned %ZCOPY_RUN_DISK for it, and was allowed to
  *        write
  *
@@ -326,21 +360,19 @@ static bool be_asleep(struct zcopy_xfer *xfer, bool asleep)
  * be read, or the submitter is gone: the transfer has ended, with its final
  * result.
  */
-enum zcopy_run zcopy_xfer_read(struct zcopy_xfer *xfer)
+enum zcopy_run zcopy_xfer_wait(struct zcopy_xfer *xfer)
 {
 	int err = 0;
 
 	if (be_asleep(xfer, true))
-		err = zcopy_source_read(xfer);
+		err = zcopy_source_wait(xfer);
 	if (!be_asleep(xfer, false))
 		fail(xfer, stopped(xfer), 0);
 	else if (err && !is_called_away(err))
 		fail(xfer, err, ZCOPY_C_FILE_ERROR);
 	else
 		return ZCOPY_RUN_SLICE;
-	zcopy_source_drop(xfer);
-	finish(xfer);
-	return ZCOPY_RUN_DONE;
+	return fail_read(xfer);
 }
 
 /* Has somebody asked the transfer to end? */
@@ -445,7 +477,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 				why = ZCOPY_RUN_DISK;
 				break;
 			}
-			err = zcopy_source_read(xfer);
+			err = zcopy_source_wait(xfer);
 		} else if (err == -EAGAIN && !(may & ZCOPY_MAY_WAIT)) {
 			trace_zcopy_wait(xfer, false);
 			why = ZCOPY_RUN_SPACE;

@@ -6,6 +6,7 @@
 #include <linux/jiffies.h>
 #include <linux/types.h>
 
+struct zcopy_read;
 struct zcopy_xfer;
 
 /* What a run of a transfer may do. */
@@ -26,11 +27,14 @@ enum zcopy_run {
 	ZCOPY_RUN_DISK,		/* a disk must be waited for, and that was not allowed */
 	ZCOPY_RUN_SPACE,	/* the target is full, and waiting was not allowed */
 	ZCOPY_RUN_SLICE,	/* others have their turn now */
+	ZCOPY_RUN_READ,		/* a page is being read */
+	ZCOPY_RUN_SLEEP,	/* only a thread that sleeps can read the page */
 };
 
 enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			      size_t *slice);
-enum zcopy_run zcopy_xfer_read(struct zcopy_xfer *xfer);
+enum zcopy_run zcopy_xfer_start(struct zcopy_xfer *xfer, struct zcopy_read *read);
+enum zcopy_run zcopy_xfer_wait(struct zcopy_xfer *xfer);
 void zcopy_xfer_cancel(struct zcopy_xfer *xfer);
 
 #endif /* ZCOPY_RUN_H */

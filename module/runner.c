@@ -11,9 +11,11 @@
 #include <linux/slab.h>
 
 #include "context.h"
+#include "read.h"
 #include "run.h"
 #include "runner.h"
 #include "sink.h"
+#include "source.h"
 #include "stream.h"
 #include "submitter.h"
 #include "transfer.h"
@@ -63,23 +65,86 @@ static bool pass_on(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	return !err || lacks_worker(stream, xfer, err);
 }
 
-/* Ditto, and it will be one that may sleep for files. */
-static bool pass_on_cold(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+/*
+ * What must be slept for before a transfer goes on. @sleep: starting to read is
+ * not enough.
+ */
+static unsigned long place_of(const struct zcopy_stream *stream,
+			      const struct zcopy_xfer *xfer, bool sleep)
 {
 	const struct zcopy_range *range = &xfer->ranges[xfer->next];
+	const bool written = zcopy_sink_is_file(stream->target);
+	unsigned long how = ZCOPY_HANGS;
 	struct file *file = stream->target;
-	bool hangs = true;
-	int err;
 
 	/* Of a server's file, or one that is written to, nobody knows. */
-	if (range->file && (!range->cached || !zcopy_sink_is_file(file))) {
+	if (range->file && (!range->cached || !written)) {
 		file = range->file;
-		hangs = !range->cached;
+		if (range->cached)
+			how = sleep || !zcopy_source_can_start(xfer) ?
+				      0 : ZCOPY_STARTS;
 	}
+	return (unsigned long)file_inode(file)->i_sb | how;
+}
+
+/* Ditto, and it will be one that may sleep for files. */
+static bool pass_on_cold(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
+			 bool sleep)
+{
+	int err;
+
 	stream->work.run = cold_work;
 	err = zcopy_crew_cold(crew_of(stream), &stream->work,
-			      file_inode(file)->i_sb, hangs);
+			      place_of(stream, xfer, sleep));
 	return !err || lacks_worker(stream, xfer, err);
+}
+
+static void read_wake(void *stream)
+{
+	zcopy_stream_kick(stream);
+}
+
+/* A page that the head needs is asked for already. */
+static bool is_reading(const struct zcopy_stream *stream)
+{
+	return stream->read && zcopy_read_is_armed(stream->read);
+}
+
+/* The head does not wait for its page any more. */
+static void stop_reading(struct zcopy_stream *stream)
+{
+	if (stream->read)
+		zcopy_read_leave(stream->read);
+	stream->read = NULL;
+}
+
+/* Have the head's page read, without a thread that waits for it. */
+static enum zcopy_run start_reading(struct zcopy_stream *stream,
+				    struct zcopy_xfer *xfer)
+{
+	stop_reading(stream);
+	stream->read = zcopy_read_create(stream->context, read_wake, stream);
+	return zcopy_xfer_start(xfer, stream->read);
+}
+
+/* Wait for that page. Returns as wait_for_space() does. */
+static bool wait_for_read(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+{
+	enum zcopy_event event = ZCOPY_EVENT_WAIT;
+
+	WRITE_ONCE(stream->reading, true);
+	stream->work.run = hot_work;
+	/* From here on a wake-up is not lost. */
+	zcopy_state_move(&stream->state, ZCOPY_EVENT_ARM);
+	if (READ_ONCE(xfer->cancelled) || READ_ONCE(xfer->expired) ||
+	    !is_reading(stream))
+		event = ZCOPY_EVENT_GO_ON;
+	if (zcopy_state_move(&stream->state, event) == ZCOPY_STATE_ARM &&
+	    event == ZCOPY_EVENT_WAIT)
+		return false;
+	/* Room counts again. */
+	WRITE_ONCE(stream->reading, false);
+	return true;
 }
 
 struct space_table {
@@ -214,14 +279,35 @@ static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 	zcopy_stream_end_cancelled(&cancelled);
 }
 
-/* Run the head until it is done or waits; @disk: this worker waits for files. */
+/*
+ * Wait in @place for what the head needs, or have it come; if this is the place for
+ * that. @slept: it was waited for there before, so a start may do now.
+ */
+static enum zcopy_run bring(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
+			    unsigned long place, bool slept)
+{
+	const bool starts = place & ZCOPY_STARTS;
+
+	if (place_of(stream, xfer, !starts && !slept) != place)
+		return ZCOPY_RUN_DISK;
+	return starts ? start_reading(stream, xfer) : zcopy_xfer_wait(xfer);
+}
+
+/*
+ * Run the head until it is done or waits. @place: what this thread may sleep for,
+ * see struct zcopy_work; or 0.
+ */
 static enum zcopy_run run_head(struct zcopy_stream *stream,
-			       struct zcopy_xfer *xfer, bool disk,
+			       struct zcopy_xfer *xfer, unsigned long place,
 			       size_t *slice)
 {
 	const struct cred *cred = override_creds(xfer->cred);
-	unsigned int may = disk ? ZCOPY_MAY_START | ZCOPY_MAY_WRITE : 0;
+	unsigned int may = place ? ZCOPY_MAY_START : 0;
+	bool slept = false;
 	enum zcopy_run why;
+
+	if (place && !(place & ZCOPY_STARTS))
+		may |= ZCOPY_MAY_WRITE;
 
 	if (stream->corked) {
 		xfer->corked = true;
@@ -234,11 +320,14 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 		if (why == ZCOPY_RUN_DONE)
 			break;
 		uncouple(stream, xfer);
-		if (why != ZCOPY_RUN_DISK || !disk)
+		if (why == ZCOPY_RUN_DISK && is_reading(stream))
+			why = ZCOPY_RUN_READ;
+		if (why != ZCOPY_RUN_DISK || !place)
 			break;
-		why = zcopy_xfer_read(xfer);
+		why = bring(stream, xfer, place, slept);
 		if (why != ZCOPY_RUN_SLICE || signal_pending(current))
 			break;
+		slept = true;
 	}
 	revert_creds(cred);
 	return why;
@@ -251,6 +340,7 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	bool last;
 
 	stream->corked = xfer->corked;
+	stop_reading(stream);
 
 	spin_lock(&context->lock);
 	zcopy_stream_take_off(xfer);
@@ -288,13 +378,14 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 
 /*
  * Go on with a stream as its runner, until it waits, gives way or is empty.
- * @disk: this thread may wait for files.
+ * @place: what this thread may sleep for with its head, see struct zcopy_work.
  */
-static void run_stream(struct zcopy_stream *stream, bool disk)
+static void run_stream(struct zcopy_stream *stream, unsigned long place)
 {
 	size_t slice = SLICE;
 	bool gone = false;
 
+	WRITE_ONCE(stream->reading, false);
 	while (!gone) {
 		struct zcopy_xfer *xfer;
 		size_t before = slice;
@@ -306,18 +397,30 @@ static void run_stream(struct zcopy_stream *stream, bool disk)
 		if (fatal_signal_pending(current))
 			WRITE_ONCE(xfer->cancelled, true);
 
-		switch (run_head(stream, xfer, disk, &slice)) {
+		switch (run_head(stream, xfer, place, &slice)) {
 		case ZCOPY_RUN_DONE:
 			gone = !next(stream, xfer);
+			/* The next one's files are others. */
+			place = 0;
 			break;
 		case ZCOPY_RUN_DISK:
-			gone = pass_on_cold(stream, xfer);
+			gone = pass_on_cold(stream, xfer, false);
+			break;
+		case ZCOPY_RUN_SLEEP:
+			gone = pass_on_cold(stream, xfer, true);
+			break;
+		case ZCOPY_RUN_READ:
+			/* Who may wake it has nothing but a worker to give it to. */
+			err = zcopy_crew_hire(crew_of(stream));
+			if (err)
+				gone = lacks_worker(stream, xfer, err);
+			else
+				gone = !wait_for_read(stream, xfer);
 			break;
 		case ZCOPY_RUN_SLICE:
 			gone = pass_on(stream, xfer);
 			break;
 		case ZCOPY_RUN_SPACE:
-			/* Who may wake it has nothing but a worker to give it to. */
 			err = zcopy_crew_hire(crew_of(stream));
 			if (err)
 				gone = lacks_worker(stream, xfer, err);
@@ -331,12 +434,12 @@ static void run_stream(struct zcopy_stream *stream, bool disk)
 
 static void hot_work(struct zcopy_work *work)
 {
-	run_stream(container_of(work, struct zcopy_stream, work), false);
+	run_stream(container_of(work, struct zcopy_stream, work), 0);
 }
 
 static void cold_work(struct zcopy_work *work)
 {
-	run_stream(container_of(work, struct zcopy_stream, work), true);
+	run_stream(container_of(work, struct zcopy_stream, work), work->place);
 }
 
 /* Run what zcopy_stream_enqueue() left to the caller; never blocks. */
@@ -345,5 +448,5 @@ void zcopy_runner_run_ready(struct list_head *ready)
 	struct zcopy_stream *stream, *tmp;
 
 	list_for_each_entry_safe(stream, tmp, ready, ready)
-		run_stream(stream, false);
+		run_stream(stream, 0);
 }

@@ -6,6 +6,7 @@
 #include "batch.h"
 #include "context.h"
 #include "pagecache.h"
+#include "read.h"
 #include "source.h"
 #include "transfer.h"
 #include "universal.h"
@@ -40,10 +41,12 @@ static struct file_ra_state *range_ra(struct zcopy_xfer *xfer,
 	if (xfer->ra_range != range) {
 		file_ra_state_init(&xfer->ra, file->f_mapping);
 		/* What posix_fadvise() made of this descriptor counts. */
-		xfer->ra.ra_pages = max(file->f_ra.ra_pages, xfer->readahead);
+		xfer->ra.ra_pages = max(file->f_ra.ra_pages,
+					min(xfer->readahead, zcopy_read_most(file)));
 		if (xfer->flags & ZCOPY_USER_READAHEAD)
 			xfer->ra.ra_pages = 0;
 		xfer->ra_range = range;
+		xfer->alone = 0;
 	}
 	return &xfer->ra;
 }
@@ -72,9 +75,9 @@ static bool is_empty(const struct zcopy_range *range, u64 pos, u64 len)
 
 /**
  * zcopy_source_fill - put what comes next on a gather list
- * @xfer:     not moved forward: that is done by what the socket accepts
- * @may_read: readahead may be started. The call never waits for a page
- * @batch:    a part of @xfer is begun here
+ * @xfer:  not moved forward: that is done by what the socket accepts
+ * @ahead: whether readahead is started. The call never waits for a page
+ * @batch: a part of @xfer is begun here
  *
  * One batch goes across segments, so a header, what follows it and a trailer
  * reach the socket in one call.
@@ -83,13 +86,15 @@ static bool is_empty(const struct zcopy_range *range, u64 pos, u64 len)
  * the part holding what precedes it: -EAGAIN, a page of the range part->next
  * must be read first; another error of that range's file.
  */
-int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
+int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 		      struct zcopy_batch *batch)
 {
 	const struct zcopy_brought *brought = NULL;
 	struct zcopy_part *part;
 	unsigned int i;
 
+	if (xfer->flags & ZCOPY_NODISKIO)
+		ahead = ZCOPY_AHEAD_NEVER;
 	part = zcopy_batch_begin(batch, xfer);
 	if (xfer->flags & ZCOPY_NOCACHE)
 		brought = &xfer->brought;
@@ -110,8 +115,7 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
 			else if (range->cached)
 				n = zcopy_pagecache_fill(range->file,
 							 range_ra(xfer, i), brought,
-							 pos, len, may_read,
-							 batch, i);
+							 pos, len, ahead, batch, i);
 			else
 				n = zcopy_universal_fill(xfer->stretch, pos,
 							 len, batch, i);
@@ -176,8 +180,56 @@ static int read_stretch(struct zcopy_xfer *xfer)
 	return 0;
 }
 
+/* What the page-cache source needs of a transfer's next range. */
+static struct zcopy_need need_of(struct zcopy_xfer *xfer)
+{
+	const struct zcopy_range *range = &xfer->ranges[xfer->next];
+	struct zcopy_need need = {
+		.file = range->file,
+		.ra = range_ra(xfer, xfer->next),
+		.pos = range->pos,
+		.len = range->len,
+		.exactly = -1,
+		.alone = &xfer->alone,
+	};
+
+	if (xfer->flags & ZCOPY_USER_READAHEAD)
+		need.exactly = xfer->readahead;
+	if (xfer->flags & ZCOPY_NOCACHE) {
+		need.brought = &xfer->brought;
+		if (need.brought->range != xfer->next) {
+			zcopy_source_forget(xfer);
+			*need.brought = (struct zcopy_brought) { xfer->next };
+		}
+	}
+	return need;
+}
+
+/* Can the next byte of a transfer be read without a thread that waits for it? */
+bool zcopy_source_can_start(const struct zcopy_xfer *xfer)
+{
+	const struct zcopy_range *range = &xfer->ranges[xfer->next];
+
+	return range->file && range->cached && zcopy_read_can_start(range->file);
+}
+
 /**
- * zcopy_source_read - read what kept zcopy_source_fill() from going on
+ * zcopy_source_start - have what kept zcopy_source_fill() from going on read
+ * @xfer: its next byte is the one to be read, and zcopy_source_can_start()
+ * @read: not armed
+ *
+ * Context: process; may sleep for what it takes to ask the disk.
+ * Return: see zcopy_read_start().
+ */
+int zcopy_source_start(struct zcopy_xfer *xfer, struct zcopy_read *read)
+{
+	const struct zcopy_need need = need_of(xfer);
+
+	return zcopy_read_start(read, &need);
+}
+
+/**
+ * zcopy_source_wait - read what kept zcopy_source_fill() from going on
  * @xfer: its next byte is the one to be read
  *
  * What is not in a page cache that may be looked up without asking is kept for
@@ -186,22 +238,12 @@ static int read_stretch(struct zcopy_xfer *xfer)
  * Context: process; sleeps for the disk.
  * Return: 0 or the file's error.
  */
-int zcopy_source_read(struct zcopy_xfer *xfer)
+int zcopy_source_wait(struct zcopy_xfer *xfer)
 {
-	const struct zcopy_range *range = &xfer->ranges[xfer->next];
-	bool exact = xfer->flags & ZCOPY_USER_READAHEAD;
-	struct zcopy_brought *brought = NULL;
+	struct zcopy_need need;
 
-	if (!range->cached)
+	if (!xfer->ranges[xfer->next].cached)
 		return read_stretch(xfer);
-	if (xfer->flags & ZCOPY_NOCACHE) {
-		brought = &xfer->brought;
-		if (brought->range != xfer->next) {
-			zcopy_source_forget(xfer);
-			*brought = (struct zcopy_brought) { xfer->next };
-		}
-	}
-	return zcopy_pagecache_read(range->file, range_ra(xfer, xfer->next),
-				    brought, range->pos, range->len,
-				    exact ? (long)xfer->readahead : -1);
+	need = need_of(xfer);
+	return zcopy_read_wait(&need);
 }

@@ -4,15 +4,20 @@
 
 #include <linux/types.h>
 
+#include "pagecache.h"
+
 struct file;
 struct zcopy_batch;
+struct zcopy_read;
 struct zcopy_xfer;
 
 int zcopy_source_check(struct file *file, bool queued, bool *cached);
 
-int zcopy_source_fill(struct zcopy_xfer *xfer, bool may_read,
+int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 		      struct zcopy_batch *batch);
-int zcopy_source_read(struct zcopy_xfer *xfer);
+bool zcopy_source_can_start(const struct zcopy_xfer *xfer);
+int zcopy_source_start(struct zcopy_xfer *xfer, struct zcopy_read *read);
+int zcopy_source_wait(struct zcopy_xfer *xfer);
 void zcopy_source_drop(struct zcopy_xfer *xfer);
 struct super_block *zcopy_source_keeps(const struct zcopy_xfer *xfer);
 void zcopy_source_forget(struct zcopy_xfer *xfer);

@@ -13,6 +13,7 @@ struct module_counts {
 	union zcopy_counts counts;
 	long active;
 	long folios_held;
+	long reads;
 };
 
 static DEFINE_PER_CPU(struct module_counts, module_counts);
@@ -64,6 +65,18 @@ void zcopy_account_hold(struct zcopy_account *account, long folios)
 	this_cpu_add(module_counts.folios_held, folios);
 }
 
+void zcopy_account_read_begun(struct zcopy_account *account)
+{
+	atomic_long_inc(&account->reads);
+	this_cpu_inc(module_counts.reads);
+}
+
+void zcopy_account_read_over(struct zcopy_account *account)
+{
+	atomic_long_dec(&account->reads);
+	this_cpu_dec(module_counts.reads);
+}
+
 static void add_counts(struct zcopy_stats *stats,
 		       const union zcopy_counts *counts)
 {
@@ -76,7 +89,7 @@ static void add_counts(struct zcopy_stats *stats,
 		to[i] += READ_ONCE(counts->words[i]);
 }
 
-void zcopy_account_read(struct zcopy_account *account,
+void zcopy_account_tell(struct zcopy_account *account,
 			struct zcopy_stats *stats)
 {
 	spin_lock_bh(&account->lock);
@@ -84,11 +97,12 @@ void zcopy_account_read(struct zcopy_account *account,
 	spin_unlock_bh(&account->lock);
 	stats->active = atomic_long_read(&account->active);
 	stats->folios_held = atomic_long_read(&account->folios_held);
+	stats->reads = atomic_long_read(&account->reads);
 }
 
-void zcopy_account_read_module(struct zcopy_stats *stats)
+void zcopy_account_tell_module(struct zcopy_stats *stats)
 {
-	long active = 0, folios_held = 0;
+	long active = 0, folios_held = 0, reads = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
@@ -97,8 +111,10 @@ void zcopy_account_read_module(struct zcopy_stats *stats)
 		add_counts(stats, &m->counts);
 		active += READ_ONCE(m->active);
 		folios_held += READ_ONCE(m->folios_held);
+		reads += READ_ONCE(m->reads);
 	}
 	/* Read while they move, one CPU after the other: never below zero. */
 	stats->active = max(active, 0L);
 	stats->folios_held = max(folios_held, 0L);
+	stats->reads = max(reads, 0L);
 }

@@ -33,12 +33,14 @@ union zcopy_counts {
  * @counts:      of transfers that ended
  * @active:      transfers that have not ended
  * @folios_held: page-cache folios on gather lists
+ * @reads:       struct zcopy_read, armed or about to be
  */
 struct zcopy_account {
 	spinlock_t lock;	/* for the sums alone */
 	union zcopy_counts counts;
 	atomic_long_t active;
 	atomic_long_t folios_held;
+	atomic_long_t reads;
 };
 
 void zcopy_account_init(struct zcopy_account *account);
@@ -47,8 +49,10 @@ void zcopy_account_end(struct zcopy_account *account,
 		       const union zcopy_counts *counts);
 void zcopy_account_copied(struct zcopy_account *account, u64 bytes);
 void zcopy_account_hold(struct zcopy_account *account, long folios);
-void zcopy_account_read(struct zcopy_account *account,
+void zcopy_account_read_begun(struct zcopy_account *account);
+void zcopy_account_read_over(struct zcopy_account *account);
+void zcopy_account_tell(struct zcopy_account *account,
 			struct zcopy_stats *stats);
-void zcopy_account_read_module(struct zcopy_stats *stats);
+void zcopy_account_tell_module(struct zcopy_stats *stats);
 
 #endif /* ZCOPY_STATS_H */

@@ -14,7 +14,7 @@
 #include "transfer.h"
 
 /* Get a stream going that waits, or is about to. Any context. */
-static void kick(struct zcopy_stream *stream)
+void zcopy_stream_kick(struct zcopy_stream *stream)
 {
 	/* Who closes the crew waits for those who are in between. */
 	rcu_read_lock();
@@ -33,15 +33,18 @@ static int space_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
 	__poll_t events = key_to_poll(key);
 
 	stream = container_of(entry, struct zcopy_stream, space);
+	/* A page comes first: then the target is looked at. */
+	if (READ_ONCE(stream->reading))
+		return 0;
 	if (!events || (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
-		kick(stream);
+		zcopy_stream_kick(stream);
 	return 0;
 }
 
 /* It has waited long enough for what nobody tells. Softirq. */
 static void again(struct timer_list *timer)
 {
-	kick(container_of(timer, struct zcopy_stream, again));
+	zcopy_stream_kick(container_of(timer, struct zcopy_stream, again));
 }
 
 static bool is_less(struct rb_node *a, const struct rb_node *b)
@@ -195,7 +198,7 @@ void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled)
 	if (xfer->begun || list_is_first(&xfer->link, &stream->queue)) {
 		hide(xfer);
 		WRITE_ONCE(xfer->cancelled, true);
-		kick(stream);
+		zcopy_stream_kick(stream);
 	} else {
 		zcopy_stream_take_off(xfer);
 		list_add_tail(&xfer->link, cancelled);
@@ -209,7 +212,7 @@ void zcopy_stream_wake(struct zcopy_stream *stream)
 	/* Else nothing keeps the target. */
 	if (!list_empty(&stream->queue) && !stream->submitter->dead &&
 	    zcopy_sink_holds_files(stream->target))
-		kick(stream);
+		zcopy_stream_kick(stream);
 }
 
 /**

@@ -13,6 +13,7 @@
 #include "crew.h"
 
 struct zcopy_context;
+struct zcopy_read;
 struct zcopy_submitter;
 struct zcopy_xfer;
 
@@ -35,6 +36,8 @@ struct zcopy_xfer;
  * @timed:   @again was used
  * @space:   entry on the target's wait queue from the first wait to the end
  * @head:    that wait queue, or NULL. The runner's, as the target is
+ * @read:    a page of the head that was asked for, or NULL. The runner's
+ * @reading: it waits for that page, so that room is nothing to wake it for
  * @ready:   place in the submitter's list of streams to run
  */
 struct zcopy_stream {
@@ -52,10 +55,13 @@ struct zcopy_stream {
 	bool timed;
 	wait_queue_entry_t space;
 	wait_queue_head_t *head;
+	struct zcopy_read *read;
+	bool reading;
 	struct list_head ready;
 };
 
 int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready);
+void zcopy_stream_kick(struct zcopy_stream *stream);
 void zcopy_stream_take_off(struct zcopy_xfer *xfer);
 void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled);
 void zcopy_stream_end_cancelled(struct list_head *cancelled);

@@ -109,8 +109,9 @@ struct zcopy_xfer_ops {
  * @stripped:  it has no files, no pages and no target any more; set under
  *             zcopy_context.lock
  * @copied:    the network had to copy; set by anybody
- * @ra_range:  the range @ra is about, or @nr
+ * @ra_range:  the range @ra and @alone are about, or @nr
  * @ra:        readahead state; the file's own is left to its readers
+ * @alone:     see struct zcopy_need
  * @next:      first range with bytes left
  * @nr:        ranges
  * @behind:    the transfer that follows at once on the target, begun too, or
@@ -162,6 +163,7 @@ struct zcopy_xfer {
 	int failed;
 	unsigned int ra_range;
 	struct file_ra_state ra;
+	pgoff_t alone;
 	unsigned int next;
 	unsigned int nr;
 	struct zcopy_xfer *behind;

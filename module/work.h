@@ -11,7 +11,8 @@
  *          then on
  * @link:   in zcopy_work_lists.hot
  * @node:   in zcopy_work_lists.cold
- * @place:  cold: the superblock that it may sleep for, with ZCOPY_HANGS
+ * @place:  cold: the superblock that it may sleep for, with %ZCOPY_HANGS or
+ *          %ZCOPY_STARTS
  * @number: cold: in the order of arrival
  * @since:  hot: jiffies when it was queued
  *
@@ -30,6 +31,8 @@ struct zcopy_work {
 
 /* In a place: that may take as long as somebody likes, who serves it say. */
 #define ZCOPY_HANGS	1UL
+/* Ditto: reads are started there, and not waited for. */
+#define ZCOPY_STARTS	2UL
 
 /**
  * struct zcopy_work_lists - work that is to be done

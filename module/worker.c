@@ -21,8 +21,10 @@
 
 /*
  * Of them one superblock has at most a half, and what may hang for as long as
- * somebody likes three quarters, so that no mount stops another one.
+ * somebody likes three quarters, so that no mount stops another one. A few are
+ * enough to start a superblock's reads: they sleep while its disk takes no more.
  */
+#define STARTERS	2U
 static unsigned int max_cold = 16;
 module_param_named(cold_workers, max_cold, uint, 0644);
 MODULE_PARM_DESC(cold_workers,
@@ -38,7 +40,7 @@ MODULE_PARM_DESC(cold_workers,
  * @task:     the thread
  * @cold:     it may sleep for what others do
  * @busy:     it has work, was just woken, or closes files: not idle
- * @place:    of its work
+ * @place:    of its work, or of what it was woken for
  * @stopping: a thread of the program waits for its end, and frees it
  * @reap:     else this does
  *
@@ -86,6 +88,8 @@ static bool may_sleep(const void *data, unsigned long place)
 		there += (worker->place & ~ZCOPY_HANGS) == (place & ~ZCOPY_HANGS);
 		hanging += worker->place & ZCOPY_HANGS;
 	}
+	if (place & ZCOPY_STARTS)
+		return there < STARTERS;
 	return there < max / 2 &&
 	       (!(place & ZCOPY_HANGS) || hanging < max - max / 4);
 }
@@ -107,13 +111,16 @@ bool zcopy_worker_has_idle(const struct zcopy_crew *crew)
 	return find_idle(crew, false) || find_idle(crew, true);
 }
 
-void zcopy_worker_wake_idle(struct zcopy_crew *crew, bool cold)
+/* @place: of the work that a cold one is to find, or 0 */
+void zcopy_worker_wake_idle(struct zcopy_crew *crew, bool cold,
+			    unsigned long place)
 {
 	struct zcopy_worker *worker = find_idle(crew, cold);
 
 	if (!worker)
 		return;
 	worker->busy = true;
+	worker->place = place;
 	vhost_task_wake(worker->task);
 }
 
@@ -171,6 +178,17 @@ static void take_off(struct zcopy_worker *worker)
 		crew->nr_hot--;
 }
 
+/**
+ * zcopy_worker_reap - have something done that needs no process
+ * @work: does it; is waited for when the module leaves
+ *
+ * Context: any, hard interrupts too.
+ */
+void zcopy_worker_reap(struct work_struct *work)
+{
+	queue_work(reaper_wq, work);
+}
+
 /* Wait for the end of a worker that has no more than that to do. */
 static void end(struct zcopy_worker *worker)
 {
@@ -200,7 +218,7 @@ static void killed(void *data)
 	spin_unlock_irq(&crew->lock);
 	zcopy_worker_die(crew);
 	if (!stopping)
-		queue_work(reaper_wq, &worker->reap);
+		zcopy_worker_reap(&worker->reap);
 }
 
 /* Is it a thread of the program, which is to live on? */
@@ -298,7 +316,7 @@ static void leave_another(struct zcopy_crew *crew)
 		!find_idle(crew, false);
 	spin_unlock_irq(&crew->lock);
 	if (lacks && mutex_trylock(&crew->hiring)) {
-		zcopy_worker_hire(crew, false);
+		zcopy_worker_hire(crew, 0);
 		mutex_unlock(&crew->hiring);
 	}
 }
@@ -321,7 +339,7 @@ static bool go_on(void *data)
 	worker->busy = work;
 	/* With its last place it may have kept another one from theirs. */
 	if (work && worker->cold && !RB_EMPTY_ROOT(&crew->work.cold))
-		zcopy_worker_wake_idle(crew, true);
+		zcopy_worker_wake_idle(crew, true, 0);
 	if (!work && crew->leaving && !atomic_read(&crew->load))
 		leave = zcopy_worker_begin_visit(crew);
 	spin_unlock_irq(&crew->lock);
@@ -335,7 +353,7 @@ static bool go_on(void *data)
 		return true;
 	}
 	if (!worker->cold && zcopy_worker_is_still(crew) && mutex_trylock(&crew->hiring)) {
-		zcopy_worker_hire(crew, false);
+		zcopy_worker_hire(crew, 0);
 		mutex_unlock(&crew->hiring);
 	}
 	work->run(work);
@@ -348,9 +366,13 @@ static bool go_on(void *data)
 	return true;
 }
 
-/* Make a worker; with @hiring held. */
-int zcopy_worker_hire(struct zcopy_crew *crew, bool cold)
+/*
+ * Make a worker; with @hiring held. @place: of the work that it is to find, or 0
+ * for a hot one.
+ */
+int zcopy_worker_hire(struct zcopy_crew *crew, unsigned long place)
 {
+	const bool cold = place;
 	struct zcopy_worker *worker;
 	struct vhost_task *task;
 	sigset_t mask, old;
@@ -368,6 +390,7 @@ int zcopy_worker_hire(struct zcopy_crew *crew, bool cold)
 	worker->crew = crew;
 	worker->cold = cold;
 	worker->busy = true;
+	worker->place = place;
 	INIT_WORK(&worker->reap, reap);
 	/* A pending signal keeps threads from being made. It can wait that long. */
 	siginitsetinv(&mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
@@ -431,14 +454,14 @@ bool zcopy_worker_has_cold(struct zcopy_crew *crew)
 	return has;
 }
 
-/* Must, and can, one more cold worker be made? */
-bool zcopy_worker_lacks_cold(struct zcopy_crew *crew)
+/* Must, and can, one more cold worker be made for a place? */
+bool zcopy_worker_lacks_cold(struct zcopy_crew *crew, unsigned long place)
 {
 	bool lacks;
 
 	spin_lock_irq(&crew->lock);
 	lacks = crew->nr_cold < max(READ_ONCE(max_cold), 4U) &&
-		!find_idle(crew, true);
+		!find_idle(crew, true) && may_sleep(crew, place);
 	spin_unlock_irq(&crew->lock);
 	return lacks;
 }

@@ -72,14 +72,17 @@ struct zcopy_crew {
 int zcopy_worker_init(void);
 void zcopy_worker_exit(void);
 
+void zcopy_worker_reap(struct work_struct *work);
+
 void zcopy_crew_put(struct zcopy_crew *crew);
 
-int zcopy_worker_hire(struct zcopy_crew *crew, bool cold);
+int zcopy_worker_hire(struct zcopy_crew *crew, unsigned long place);
 bool zcopy_worker_is_still(struct zcopy_crew *crew);
 bool zcopy_worker_has_idle(const struct zcopy_crew *crew);
 bool zcopy_worker_has_cold(struct zcopy_crew *crew);
-bool zcopy_worker_lacks_cold(struct zcopy_crew *crew);
-void zcopy_worker_wake_idle(struct zcopy_crew *crew, bool cold);
+bool zcopy_worker_lacks_cold(struct zcopy_crew *crew, unsigned long place);
+void zcopy_worker_wake_idle(struct zcopy_crew *crew, bool cold,
+			    unsigned long place);
 void zcopy_worker_stop_idle(struct zcopy_crew *crew);
 bool zcopy_worker_is_program(const struct task_struct *task);
 bool zcopy_worker_begin_visit(struct zcopy_crew *crew);

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
+#include "call.h"
 #include "disk.h"
 #include "threads.h"
 
@@ -161,12 +162,17 @@ void disk_break(const struct file *file, uint64_t offset)
 
 bool disk_await_readers(unsigned int nr)
 {
+	int device = device_open();
+	struct zcopy_stats stats;
+	bool reached = false;
 	int tries;
 
-	for (tries = 0; tries < PATIENCE_MS / 10; tries++) {
-		if (threads_at_disk(COLD_WORKER) >= nr)
-			return true;
-		poll(NULL, 0, 10);
+	for (tries = 0; tries < PATIENCE_MS / 10 && !reached; tries++) {
+		device_stats(device, ZCOPY_STATS_MODULE, &stats);
+		reached = stats.reads + threads_at_disk(COLD_WORKER) >= nr;
+		if (!reached)
+			poll(NULL, 0, 10);
 	}
-	return false;
+	close(device);
+	return reached;
 }

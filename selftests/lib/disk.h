@@ -18,7 +18,7 @@ void disk_resume(void);
 void disk_break(const struct file *file, uint64_t offset);
 /* ... until now. */
 void disk_mend(void);
-/* True when nr workers of the module come to sleep for the disk. */
+/* True when nr reads of transfers come to wait for the disk, with a thread or not. */
 bool disk_await_readers(unsigned int nr);
 
 #endif /* DISK_H */

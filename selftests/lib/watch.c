@@ -61,13 +61,16 @@ const char *watch_end(struct watch *watch)
 	/* The network may have to let go of pages first. */
 	do {
 		device_stats(device, ZCOPY_STATS_MODULE, &stats);
-	} while ((stats.active || stats.folios_held) && patience(&since));
+	} while ((stats.active || stats.folios_held || stats.reads) &&
+		 patience(&since));
 	close(device);
 	close(watch->kmsg);
-	if (stats.active || stats.folios_held)
-		snprintf(text, sizeof(text), "%llu transfers, %llu folios left",
+	if (stats.active || stats.folios_held || stats.reads)
+		snprintf(text, sizeof(text),
+			 "%llu transfers, %llu folios, %llu reads left",
 			 (unsigned long long)stats.active,
-			 (unsigned long long)stats.folios_held);
+			 (unsigned long long)stats.folios_held,
+			 (unsigned long long)stats.reads);
 	else if (descriptors != watch->descriptors)
 		snprintf(text, sizeof(text), "%d descriptors, %d before",
 			 descriptors, watch->descriptors);

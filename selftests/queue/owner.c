@@ -79,19 +79,17 @@ static void submit_states(FIXTURE_DATA(owner) *self, int device)
 }
 
 /*
- * All that is @left is what waits for the disk, and that ends when the disk has
- * answered. The peers get what had gone, then the end.
+ * Nothing is left, what waits for the disk included. The peers get what had gone,
+ * then the end.
  */
 static void expect_the_end(struct __test_metadata *_metadata,
-			   FIXTURE_DATA(owner) *self, int left)
+			   FIXTURE_DATA(owner) *self)
 {
 	struct cursor cursor;
 	int i;
 
-	ASSERT_TRUE(await_active(left));
+	ASSERT_TRUE(await_active(0));
 	for (i = 0; i < STATES; i++) {
-		if (i == DISK)
-			disk_resume();
 		cursor = (struct cursor){ .parts = self->parts[i], .nr = 2 };
 		while (await(self->pairs[i].rx, POLLIN) &&
 		       cursor_read(&cursor, self->pairs[i].rx, MIB) > 0)
@@ -149,8 +147,8 @@ TEST_F(owner, killed)
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(child, waitpid(child, NULL, 0));
 	close(ready);
-	/* Who waited for the disk was its own thread. */
-	expect_the_end(_metadata, self, 0);
+	expect_the_end(_metadata, self);
+	disk_resume();
 	reload(_metadata);
 }
 
@@ -196,11 +194,15 @@ TEST_F(owner, device_closed)
 	for (i = 0; i < STATES; i++)
 		close(self->pairs[i].tx);
 	close(device);
-	expect_the_end(_metadata, self, 1);
+	expect_the_end(_metadata, self);
+	disk_resume();
 	reload(_metadata);
 }
 
-/* The module stays for as long as the disk takes, and nobody waits for that. */
+/*
+ * The module stays for as long as the disk takes to answer what it was asked, and
+ * nobody waits for that.
+ */
 TEST_F(owner, unload_refused)
 {
 	int device = device_open();
@@ -211,13 +213,13 @@ TEST_F(owner, unload_refused)
 	for (i = 0; i < STATES; i++)
 		close(self->pairs[i].tx);
 	close(device);
-	ASSERT_TRUE(await_active(1));
+	expect_the_end(_metadata, self);
 	EXPECT_EQ(-EAGAIN, module_unload());
 	/* And it is as it was before. */
 	device = device_open();
 	close(device);
 	EXPECT_EQ(-EAGAIN, module_unload());
-	expect_the_end(_metadata, self, 1);
+	disk_resume();
 	reload(_metadata);
 }
 

@@ -98,15 +98,17 @@ TEST_F(process, leave_with_the_context)
 
 TEST_F(process, leave_when_all_has_ended)
 {
-	struct file cold;
+	struct file cold, copy;
 	struct part part;
 
 	disk_resume();
 	file_make(&cold, EXT4, SIZE, SEED + 1);
+	file_make(&copy, XFS, PAGE, SEED + 2);
 	file_chill(&cold);
 	part = of_file(&cold, 0, 0);
 	disk_suspend();
-	submit_one(self->device, self->pair.tx, &part, 1);
+	/* Who writes a file waits for what it reads. */
+	submit_one(self->device, copy.rw, &part, 1);
 	ASSERT_TRUE(disk_await_readers(1));
 	EXPECT_EQ(1, threads(getpid(), HOT_WORKER));
 	EXPECT_EQ(1, threads(getpid(), COLD_WORKER));
@@ -117,6 +119,7 @@ TEST_F(process, leave_when_all_has_ended)
 	disk_resume();
 	EXPECT_TRUE(await_threads(getpid(), COLD_WORKER, 0));
 	EXPECT_TRUE(await_threads(getpid(), HOT_WORKER, 0));
+	file_close(&copy);
 	file_close(&cold);
 }
 

@@ -49,11 +49,12 @@ FIELD(zcopy_info, max_queued_memory, 28);
 FIELD(zcopy_info, max_transfers, 32);
 FIELD(zcopy_info, max_completions, 36);
 
-SIZE(zcopy_stats, 96);
+SIZE(zcopy_stats, 104);
 FIELD(zcopy_stats, scope, 0);
 FIELD(zcopy_stats, transfers, 8);
 FIELD(zcopy_stats, bytes_copied, 32);
 FIELD(zcopy_stats, folios_held, 88);
+FIELD(zcopy_stats, reads, 96);
 
 SIZE(zcopy_submit, 56);
 FIELD(zcopy_submit, transfers, 0);
@@ -80,7 +81,7 @@ FIELD(zcopy_uring, transfer, 0);
 FIELD(zcopy_uring, completion, 8);
 
 _Static_assert(ZCOPY_IOC_INFO == 0xc028dc00, "ZCOPY_IOC_INFO has changed");
-_Static_assert(ZCOPY_IOC_STATS == 0xc060dc01, "ZCOPY_IOC_STATS has changed");
+_Static_assert(ZCOPY_IOC_STATS == 0xc068dc01, "ZCOPY_IOC_STATS has changed");
 _Static_assert(ZCOPY_IOC_SEND == 0xc048dc02, "ZCOPY_IOC_SEND has changed");
 _Static_assert(ZCOPY_IOC_SUBMIT == 0xc038dc03,
 	       "ZCOPY_IOC_SUBMIT has changed");

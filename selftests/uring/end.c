@@ -87,18 +87,17 @@ static void submit_states(FIXTURE_DATA(end) *self, struct ring *ring,
 }
 
 /*
- * All that is @left is what waits for the disk, and that ends when the disk has
- * answered. What had gone arrives and is right.
+ * Nothing is left, what waits for the disk included. What had gone arrives and is
+ * right.
  */
 static void expect_the_end(struct __test_metadata *_metadata,
-			   FIXTURE_DATA(end) *self, int left)
+			   FIXTURE_DATA(end) *self)
 {
 	struct cursor cursor;
 	int i;
 
-	EXPECT_TRUE(await_active(left));
-	disk_resume();
 	EXPECT_TRUE(await_active(0));
+	disk_resume();
 	for (i = 0; i < STATES; i++) {
 		shutdown(self->pairs[i].tx, SHUT_WR);
 		cursor = (struct cursor){ .parts = self->parts[i], .nr = 2 };
@@ -121,7 +120,7 @@ static void lose_ring(struct __test_metadata *_metadata,
 	disk_suspend();
 	submit_states(self, &ring, device);
 	ring_close(&ring);
-	expect_the_end(_metadata, self, 1);
+	expect_the_end(_metadata, self);
 	close(device);
 }
 
@@ -211,7 +210,7 @@ static void lose_process(struct __test_metadata *_metadata,
 	/* What waited for the disk was its own thread. */
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(way == KILL ? SIGKILL : 0, status);
-	expect_the_end(_metadata, self, 0);
+	expect_the_end(_metadata, self);
 	/* The kernel puts an end to a ring in its own time. */
 	EXPECT_EQ(0, module_unload_soon());
 	EXPECT_EQ(0, module_load());

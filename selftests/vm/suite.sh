@@ -51,8 +51,8 @@ group_is_empty() {
 
 # The module's count of what it holds at this moment.
 gauges_are_zero() {
-	zcopy stat | awk '/running now$|held now$/ { seen++; sum += $1 }
-		END { exit !(seen == 2 && sum == 0) }'
+	zcopy stat | awk '/running now$|held now$|under way now$/ { seen++; sum += $1 }
+		END { exit !(seen == 3 && sum == 0) }'
 }
 
 # Inodes of the tests' file systems, where a file that is deleted but referenced

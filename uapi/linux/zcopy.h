@@ -397,6 +397,9 @@ struct zcopy_info {
  * @socket_errors: completions with %ZCOPY_C_TARGET_ERROR
  * @active:        transfers that have not ended yet, now
  * @folios_held:   references of the module on folios of files, now
+ * @reads:         pages that are being read and that no thread waits for, now.
+ *                 One that a transfer does not wait for any more, since it was
+ *                 cancelled, counts until the disk has answered
  */
 struct zcopy_stats {
 	__u32 scope;
@@ -412,6 +415,7 @@ struct zcopy_stats {
 	__u64 socket_errors;
 	__u64 active;
 	__u64 folios_held;
+	__u64 reads;
 };
 
 /**
@@ -518,8 +522,9 @@ struct zcopy_stats {
  * %ZCOPY_IOC_CANCEL
  *	Ask transfers to end early. Each still has its completion: with
  *	%ZCOPY_C_CANCELLED and the bytes that went, or what it would have had
- *	anyway if all was sent first. One that waits for the disk ends when the
- *	disk has answered, one to a file after the write it is at. Of those to
+ *	anyway if all was sent first. One that waits for pages of ext4, XFS, Btrfs
+ *	or F2FS ends at once, another one that waits for a disk or a server when
+ *	that has answered, and one to a file after the write it is at. Of those to
  *	one target that the call asks, the newest end first: none of them sends a
  *	byte behind one that is missing. Others that are queued behind them do.
  *	One that another thread submits while the call runs may be asked too. It

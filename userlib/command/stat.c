@@ -59,6 +59,7 @@ static const struct counter counters[] = {
 	COUNTER(socket_errors, "transfers ended by a target"),
 	COUNTER(active, "transfers running now"),
 	COUNTER(folios_held, "folios held now"),
+	COUNTER(reads, "reads under way now"),
 };
 
 static __u64 counter_value(const struct zcopy_stats *stats,
