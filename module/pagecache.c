@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The page-cache source: folios of files whose page cache is the file, i.e.
- * of local filesystems that need not ask anybody before a cached page is read.
+ * of local filesystems that need not ask anybody before a cached page is read,
+ * also where overlayfs stands before them.
  */
 #include <linux/fadvise.h>
 #include <linux/magic.h>
@@ -34,14 +35,41 @@ static bool is_local(const struct super_block *sb)
 	return false;
 }
 
-/* Can this source serve a file, a regular one? */
+/**
+ * zcopy_pagecache_mapping - where the pages of a file are
+ * @file: a regular one
+ *
+ * Of a file of overlayfs that is what it reads from at this moment: it changes
+ * when the file is copied up. Its inode lives as long as that of overlayfs does.
+ *
+ * Context: process. The look is quick: what may sleep was done when the file was
+ * opened.
+ * Return: the mapping; to be asked for anew for each stretch.
+ */
+struct address_space *zcopy_pagecache_mapping(const struct file *file)
+{
+	const struct dentry *dentry = file_dentry(file);
+
+	if (!(dentry->d_flags & DCACHE_OP_REAL))
+		return file->f_mapping;
+	return d_real_inode(dentry)->i_mapping;
+}
+
+/* Does something stand between a file and the one its pages belong to? */
+bool zcopy_pagecache_is_stacked(const struct file *file)
+{
+	return file_dentry(file)->d_flags & DCACHE_OP_REAL;
+}
+
+/* Can this source serve a file, a regular one? May change if it is stacked. */
 bool zcopy_pagecache_serves(const struct file *file)
 {
-	if (!is_local(file_inode(file)->i_sb) ||
-	    IS_DAX(file->f_mapping->host) || (file->f_flags & O_DIRECT))
+	const struct address_space *mapping = zcopy_pagecache_mapping(file);
+
+	if (!is_local(mapping->host->i_sb) || IS_DAX(mapping->host) ||
+	    (file->f_flags & O_DIRECT))
 		return false;
-	return file->f_mapping->a_ops->read_folio ||
-	       shmem_mapping(file->f_mapping);
+	return mapping->a_ops->read_folio || shmem_mapping(mapping);
 }
 
 static enum zcopy_element kind_of(const struct zcopy_brought *brought,
@@ -115,12 +143,12 @@ static bool is_mark(const struct folio *folio, const struct file_ra_state *ra,
  * Look up one folio batch of [@pos, @pos + @len) and put it on @batch, which has
  * room for that. Returns as zcopy_pagecache_fill() does.
  */
-static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
+static ssize_t fill_some(struct file *file, struct address_space *mapping,
+			 struct file_ra_state *ra,
 			 const struct zcopy_brought *brought, loff_t pos,
 			 size_t len, enum zcopy_ahead ahead,
 			 struct zcopy_batch *batch, unsigned int range)
 {
-	struct address_space *mapping = file->f_mapping;
 	bool written = mapping_writably_mapped(mapping);
 	pgoff_t index = pos >> PAGE_SHIFT;
 	pgoff_t last = (pos + len - 1) >> PAGE_SHIFT;
@@ -146,7 +174,8 @@ static ssize_t fill_some(struct file *file, struct file_ra_state *ra,
 		size_t n = min_t(size_t, end - pos, folio_size(folio) - offset);
 
 		if (ahead != ZCOPY_AHEAD_NEVER && is_mark(folio, ra, brought)) {
-			DEFINE_READAHEAD(ractl, file, ra, mapping, folio->index);
+			DEFINE_READAHEAD(ractl, zcopy_pagecache_reader(file), ra,
+					 mapping, folio->index);
 
 			if (ahead == ZCOPY_AHEAD_LATER) {
 				why = -EAGAIN;
@@ -195,15 +224,15 @@ ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
 			     u64 len, enum zcopy_ahead ahead,
 			     struct zcopy_batch *batch, unsigned int range)
 {
-	struct inode *inode = file->f_mapping->host;
+	struct address_space *mapping = zcopy_pagecache_mapping(file);
 	ssize_t filled = 0, ret = 0;
 
 	while (filled < len && zcopy_batch_room(batch)) {
-		loff_t left = i_size_read(inode) - pos;
+		loff_t left = i_size_read(mapping->host) - pos;
 
 		if (left <= 0)
 			break;
-		ret = fill_some(file, ra, brought, pos,
+		ret = fill_some(file, mapping, ra, brought, pos,
 				min3(len - filled, (u64)left,
 				     (u64)zcopy_batch_room(batch)),
 				ahead, batch, range);
@@ -226,17 +255,18 @@ bool zcopy_pagecache_used(const struct folio *folio)
 static void drop_pages(struct file *file, pgoff_t first, pgoff_t end)
 {
 	if (first < end)
-		generic_fadvise(file, (loff_t)first << PAGE_SHIFT,
-				(loff_t)(end - first) << PAGE_SHIFT,
-				POSIX_FADV_DONTNEED);
+		vfs_fadvise(file, (loff_t)first << PAGE_SHIFT,
+			    (loff_t)(end - first) << PAGE_SHIFT,
+			    POSIX_FADV_DONTNEED);
 }
 
 static void drop_unused(struct file *file, pgoff_t first, pgoff_t end)
 {
+	struct address_space *mapping = zcopy_pagecache_mapping(file);
 	pgoff_t run = first;
 
 	while (first < end) {
-		struct folio *folio = filemap_get_folio(file->f_mapping, first);
+		struct folio *folio = filemap_get_folio(mapping, first);
 		bool spare = IS_ERR(folio);
 		pgoff_t next = first + 1;
 
@@ -270,8 +300,8 @@ void zcopy_pagecache_drop(struct file *file, pgoff_t first, pgoff_t end)
 	if (first >= end)
 		return;
 	drop_unused(file, first, end);
-	if (!filemap_range_has_page(file->f_mapping, (loff_t)first << PAGE_SHIFT,
-				    last))
+	if (!filemap_range_has_page(zcopy_pagecache_mapping(file),
+				    (loff_t)first << PAGE_SHIFT, last))
 		return;
 	/*
 	 * An skb tells that it is gone just before it drops the references of

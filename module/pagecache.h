@@ -15,11 +15,22 @@ enum zcopy_ahead {
 	ZCOPY_AHEAD_NOW,	/* yes, which may sleep for the disk */
 };
 
+struct address_space *zcopy_pagecache_mapping(const struct file *file);
+bool zcopy_pagecache_is_stacked(const struct file *file);
 bool zcopy_pagecache_serves(const struct file *file);
 ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
 			     const struct zcopy_brought *brought, loff_t pos,
 			     u64 len, enum zcopy_ahead ahead,
 			     struct zcopy_batch *batch, unsigned int range);
+/*
+ * As whom a filesystem is asked to read ahead: a file of overlayfs is none of the
+ * filesystem's that the pages are of.
+ */
+static inline struct file *zcopy_pagecache_reader(struct file *file)
+{
+	return zcopy_pagecache_is_stacked(file) ? NULL : file;
+}
+
 bool zcopy_pagecache_used(const struct folio *folio);
 void zcopy_pagecache_drop(struct file *file, pgoff_t first, pgoff_t end);
 

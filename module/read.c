@@ -11,6 +11,7 @@
 #include <linux/uio.h>
 
 #include "context.h"
+#include "pagecache.h"
 #include "read.h"
 #include "transfer.h"
 #include "worker.h"
@@ -25,7 +26,7 @@
  */
 unsigned long zcopy_read_most(const struct file *file)
 {
-	return clamp(file->f_mapping->host->i_sb->s_bdi->io_pages,
+	return clamp(zcopy_pagecache_mapping(file)->host->i_sb->s_bdi->io_pages,
 		     LEAST / PAGE_SIZE, MOST / PAGE_SIZE);
 }
 
@@ -47,10 +48,11 @@ static unsigned long count_missing(struct address_space *mapping, pgoff_t index,
 /* Have the page that is needed read, and some behind it. */
 static void ask(const struct zcopy_need *need)
 {
-	struct address_space *mapping = need->file->f_mapping;
+	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
 	pgoff_t index = need->pos >> PAGE_SHIFT;
 	struct zcopy_brought *brought = need->brought;
-	DEFINE_READAHEAD(ractl, need->file, need->ra, mapping, index);
+	DEFINE_READAHEAD(ractl, zcopy_pagecache_reader(need->file), need->ra,
+			 mapping, index);
 	loff_t size = i_size_read(mapping->host);
 	u64 pages;
 
@@ -80,7 +82,7 @@ static void ask(const struct zcopy_need *need)
 /* The folio with the page that is needed, asked for if it is missing. */
 static struct folio *ask_if_missing(const struct zcopy_need *need)
 {
-	struct address_space *mapping = need->file->f_mapping;
+	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
 	pgoff_t index = need->pos >> PAGE_SHIFT;
 	struct folio *folio = filemap_get_folio(mapping, index);
 
@@ -90,7 +92,10 @@ static struct folio *ask_if_missing(const struct zcopy_need *need)
 	return filemap_get_folio(mapping, index);
 }
 
-/* Does the filesystem of a file tell when a page that it was asked for is there? */
+/*
+ * Does the filesystem of a file tell when a page that it was asked for is there?
+ * Overlayfs does not.
+ */
 bool zcopy_read_can_start(const struct file *file)
 {
 	return file->f_op->fop_flags & FOP_BUFFER_RASYNC;
@@ -286,6 +291,25 @@ static int read_shmem(struct inode *inode, pgoff_t index)
 	return err;
 }
 
+/*
+ * Read through what stands before the page's filesystem, so that it has its say;
+ * the page comes into the same cache.
+ */
+static int read_through(const struct zcopy_need *need)
+{
+	struct iov_iter to;
+	struct kvec vec;
+	char byte;
+	loff_t pos = need->pos;
+	ssize_t n;
+
+	vec = (struct kvec){ &byte, 1 };
+	iov_iter_kvec(&to, ITER_DEST, &vec, 1, 1);
+	n = vfs_iter_read(need->file, &to, &pos, 0);
+	/* Other parts of a transfer take -EAGAIN for a full socket. */
+	return n == -EAGAIN ? -EIO : min_t(ssize_t, n, 0);
+}
+
 /**
  * zcopy_read_wait - bring what is needed into memory and wait
  * @need: what
@@ -296,7 +320,8 @@ static int read_shmem(struct inode *inode, pgoff_t index)
  */
 int zcopy_read_wait(const struct zcopy_need *need)
 {
-	struct address_space *mapping = need->file->f_mapping;
+	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
+	const bool stacked = zcopy_pagecache_is_stacked(need->file);
 	pgoff_t index = need->pos >> PAGE_SHIFT;
 	struct folio *folio;
 	int err = 0;
@@ -308,15 +333,20 @@ int zcopy_read_wait(const struct zcopy_need *need)
 		return read_shmem(mapping->host, index);
 
 	folio = ask_if_missing(need);
+	if (stacked)
+		err = read_through(need);
 	if (!IS_ERR(folio)) {
 		bool ready;
 
-		err = folio_wait_locked_killable(folio);
+		if (!err)
+			err = folio_wait_locked_killable(folio);
 		ready = folio_test_uptodate(folio);
 		folio_put(folio);
-		if (err || ready)
+		if (ready)
 			return err;
 	}
+	if (err)
+		return err;
 
 	/*
 	 * Readahead did not bring it: it reports no errors, and may find no
@@ -325,7 +355,8 @@ int zcopy_read_wait(const struct zcopy_need *need)
 	 */
 	filemap_invalidate_lock_shared(mapping);
 	if (need->pos < i_size_read(mapping->host)) {
-		folio = read_cache_folio(mapping, index, NULL, need->file);
+		folio = read_cache_folio(mapping, index, NULL,
+					 zcopy_pagecache_reader(need->file));
 		if (IS_ERR(folio))
 			err = PTR_ERR(folio);
 		else

@@ -39,10 +39,13 @@ static struct file_ra_state *range_ra(struct zcopy_xfer *xfer,
 	struct file *file = xfer->ranges[range].file;
 
 	if (xfer->ra_range != range) {
-		file_ra_state_init(&xfer->ra, file->f_mapping);
+		file_ra_state_init(&xfer->ra, zcopy_pagecache_mapping(file));
 		/* What posix_fadvise() made of this descriptor counts. */
-		xfer->ra.ra_pages = max(file->f_ra.ra_pages,
-					min(xfer->readahead, zcopy_read_most(file)));
+		if (!zcopy_pagecache_is_stacked(file))
+			xfer->ra.ra_pages = file->f_ra.ra_pages;
+		xfer->ra.ra_pages = max_t(unsigned int, xfer->ra.ra_pages,
+					  min(xfer->readahead,
+					      zcopy_read_most(file)));
 		if (xfer->flags & ZCOPY_USER_READAHEAD)
 			xfer->ra.ra_pages = 0;
 		xfer->ra_range = range;
@@ -62,15 +65,18 @@ static ssize_t fill_memory(const struct zcopy_range *range, u64 pos, u64 len,
 	return n;
 }
 
+static loff_t size_of(const struct zcopy_range *range)
+{
+	return i_size_read(zcopy_pagecache_mapping(range->file)->host);
+}
+
 /*
  * Has a range nothing to give at @pos, as far as can be said by now? Only where
  * the page cache is the file its size is always known.
  */
 static bool is_empty(const struct zcopy_range *range, u64 pos, u64 len)
 {
-	return !len ||
-	       (range->cached &&
-		pos >= i_size_read(range->file->f_mapping->host));
+	return !len || (range->cached && pos >= size_of(range));
 }
 
 /**
@@ -100,9 +106,13 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 		brought = &xfer->brought;
 
 	for (i = xfer->next; i < xfer->nr; i++) {
-		const struct zcopy_range *range = &xfer->ranges[i];
+		struct zcopy_range *range = &xfer->ranges[i];
 		u64 pos = range->pos;
 		u64 len = range->len;
+
+		/* It may have been copied up to another filesystem. */
+		if (range->file && zcopy_pagecache_is_stacked(range->file))
+			range->cached = zcopy_pagecache_serves(range->file);
 
 		while (!is_empty(range, pos, len)) {
 			ssize_t n;

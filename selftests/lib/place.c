@@ -24,8 +24,10 @@ const struct place places[PLACES] = {
 	[PLACE_ISO9660] = { "iso9660", "iso9660", .cached = true },
 	[PLACE_SQUASHFS] = { "squashfs", "squashfs", .cached = true },
 	[PLACE_EROFS] = { "erofs", "erofs", .cached = true },
-	[PLACE_OVERLAY_UPPER] = { "overlay-upper", "overlay", .writable = true },
-	[PLACE_OVERLAY_LOWER] = { "overlay-lower", "overlay", .writable = true },
+	[PLACE_OVERLAY_UPPER] = { "overlay-upper", "overlay", .cached = true,
+				  .writable = true },
+	[PLACE_OVERLAY_LOWER] = { "overlay-lower", "overlay", .cached = true,
+				  .writable = true },
 	[PLACE_FUSE] = { "fuse", "fuse", .writable = true },
 	[PLACE_9P] = { "9p", "9p", .writable = true },
 };

@@ -109,7 +109,7 @@ static const char *drain(FIXTURE_DATA(source_change) *self, bool queue,
 /* What is appended meanwhile goes too. */
 TEST_F(source_change, grows)
 {
-	const bool lower = variant->id == PLACE_OVERLAY_LOWER && !variant->queue;
+	const bool lower = variant->id == PLACE_OVERLAY_LOWER;
 	const uint64_t after = 2 * MIB + 77;
 	struct part want = { .want = { SEED, 0, after } };
 
