@@ -111,7 +111,6 @@ static int take_memory(struct zcopy_xfer *xfer,
 
 static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segment)
 {
-	loff_t pos = segment->addr;
 	struct zcopy_range *range;
 	struct file *file;
 	int err;
@@ -123,7 +122,7 @@ static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segmen
 	/* The range owns the reference from here on. */
 	range = new_range(xfer);
 	range->file = file;
-	range->pos = pos;
+	range->pos = segment->addr;
 	range->len = segment->len ?: ZCOPY_TO_EOF;
 
 	if (!(file->f_mode & FMODE_READ))
@@ -131,9 +130,7 @@ static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segmen
 	err = zcopy_source_check(file, xfer->queued, &range->cached);
 	if (err)
 		return err;
-	err = rw_verify_area(READ, file, &pos,
-			     min3(range->len, (u64)(LLONG_MAX - pos),
-				  (u64)MAX_RW_COUNT));
+	err = zcopy_source_verify(range);
 	if (!err && (xfer->flags & ZCOPY_LEASE))
 		err = zcopy_lease_take(xfer, file);
 	return err;

@@ -464,7 +464,8 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			break;
 		}
 		err = turn(xfer, batch, may, &probe, &disk, slice);
-		if (err == -EAGAIN && disk && (xfer->flags & ZCOPY_NODISKIO)) {
+		if (err == -EAGAIN && disk && (xfer->flags & ZCOPY_NODISKIO) &&
+		    !zcopy_source_is_unchecked(xfer)) {
 			asked = true;
 			err = -EBUSY;
 		} else if (err == -EAGAIN && disk) {

@@ -80,7 +80,8 @@ static unsigned long place_of(const struct zcopy_stream *stream,
 	/* Of a server's file, or one that is written to, nobody knows. */
 	if (range->file && (!range->cached || !written)) {
 		file = range->file;
-		if (range->cached)
+		/* Nor of who is asked whether a file may be read. */
+		if (range->cached && !zcopy_source_is_unchecked(xfer))
 			how = sleep || !zcopy_source_can_start(xfer) ?
 				      0 : ZCOPY_STARTS;
 	}

@@ -79,6 +79,43 @@ static bool is_empty(const struct zcopy_range *range, u64 pos, u64 len)
 	return !len || (range->cached && pos >= size_of(range));
 }
 
+/* May not be read before rw_verify_area() was asked about what is there by now. */
+static bool is_unchecked(const struct zcopy_range *range)
+{
+	return range->file && range->cached && range->pos >= range->checked;
+}
+
+/**
+ * zcopy_source_verify - ask whether the next stretch of a file may be read
+ * @range: a file's
+ *
+ * About no more than read(2) and sendfile(2) ask at once, and about what the file
+ * has: what it grows to is asked about in its turn. The universal source is asked
+ * each time that it reads.
+ *
+ * Context: process, with the transfer's credentials; may sleep for who is asked.
+ * Return: 0 or an error of rw_verify_area().
+ */
+int zcopy_source_verify(struct zcopy_range *range)
+{
+	loff_t pos = range->pos, left = LLONG_MAX - pos;
+	int err;
+
+	if (range->cached)
+		left = max(size_of(range) - pos, 0);
+	left = min3((u64)left, range->len, (u64)MAX_RW_COUNT);
+	err = rw_verify_area(READ, range->file, &pos, left);
+	if (!err)
+		range->checked = pos + left;
+	return err;
+}
+
+/* Is it not the page that is missing, but the word that it may be read? */
+bool zcopy_source_is_unchecked(const struct zcopy_xfer *xfer)
+{
+	return is_unchecked(&xfer->ranges[xfer->next]);
+}
+
 /**
  * zcopy_source_fill - put what comes next on a gather list
  * @xfer:  not moved forward: that is done by what the socket accepts
@@ -122,10 +159,14 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 				return 0;
 			if (!range->file)
 				n = fill_memory(range, pos, len, batch, i);
+			else if (range->cached && pos >= range->checked)
+				n = -EAGAIN;
 			else if (range->cached)
 				n = zcopy_pagecache_fill(range->file,
 							 range_ra(xfer, i), brought,
-							 pos, len, ahead, batch, i);
+							 pos,
+							 min(len, range->checked - pos),
+							 ahead, batch, i);
 			else
 				n = zcopy_universal_fill(xfer->stretch, pos,
 							 len, batch, i);
@@ -220,7 +261,8 @@ bool zcopy_source_can_start(const struct zcopy_xfer *xfer)
 {
 	const struct zcopy_range *range = &xfer->ranges[xfer->next];
 
-	return range->file && range->cached && zcopy_read_can_start(range->file);
+	return range->file && range->cached && !is_unchecked(range) &&
+	       zcopy_read_can_start(range->file);
 }
 
 /**
@@ -250,10 +292,13 @@ int zcopy_source_start(struct zcopy_xfer *xfer, struct zcopy_read *read)
  */
 int zcopy_source_wait(struct zcopy_xfer *xfer)
 {
+	struct zcopy_range *range = &xfer->ranges[xfer->next];
 	struct zcopy_need need;
 
-	if (!xfer->ranges[xfer->next].cached)
+	if (!range->cached)
 		return read_stretch(xfer);
+	if (is_unchecked(range))
+		return zcopy_source_verify(range);
 	need = need_of(xfer);
 	return zcopy_read_wait(&need);
 }

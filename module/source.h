@@ -8,10 +8,13 @@
 
 struct file;
 struct zcopy_batch;
+struct zcopy_range;
 struct zcopy_read;
 struct zcopy_xfer;
 
 int zcopy_source_check(struct file *file, bool queued, bool *cached);
+int zcopy_source_verify(struct zcopy_range *range);
+bool zcopy_source_is_unchecked(const struct zcopy_xfer *xfer);
 
 int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 		      struct zcopy_batch *batch);

@@ -32,6 +32,7 @@ struct zcopy_xfer;
  * struct zcopy_range - the bytes of a segment still to be sent
  * @file: where they come from; the range owns a reference. NULL: memory
  * @page: memory only: the page allocation; the range owns a reference
+ * @checked: file only, if @cached: it may be read up to there
  * @pos:  next byte: offset in @file, or in @page's folio
  * @len:  bytes left, or %ZCOPY_TO_EOF
  * @cached: the page-cache source serves @file, not the universal one
@@ -40,7 +41,10 @@ struct zcopy_xfer;
  */
 struct zcopy_range {
 	struct file *file;
-	struct page *page;
+	union {
+		struct page *page;
+		u64 checked;
+	};
 	u64 pos;
 	u64 len;
 	bool cached;
