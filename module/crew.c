@@ -165,6 +165,27 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 }
 
 /**
+ * zcopy_crew_recall - cold work that still waits needs no disk any more
+ * @crew: has a hot worker
+ * @work: anybody's
+ * @run:  what it is to do instead
+ *
+ * Context: any.
+ */
+void zcopy_crew_recall(struct zcopy_crew *crew, struct zcopy_work *work,
+		       void (*run)(struct zcopy_work *work))
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&crew->lock, flags);
+	if (zcopy_work_recall(&crew->work, work)) {
+		work->run = run;
+		zcopy_worker_wake_idle(crew, false, 0);
+	}
+	spin_unlock_irqrestore(&crew->lock, flags);
+}
+
+/**
  * zcopy_crew_later - queue hot work when zcopy_crew_hire() said -ERESTARTNOINTR
  * @crew: the calling process's
  * @work: with zcopy_work.run set; its own until it is run

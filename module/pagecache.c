@@ -64,7 +64,7 @@ bool zcopy_pagecache_is_stacked(const struct file *file)
 /* Can this source serve a file, a regular one? May change if it is stacked. */
 bool zcopy_pagecache_serves(const struct file *file)
 {
-	const struct address_space *mapping = zcopy_pagecache_mapping(file);
+	struct address_space *mapping = zcopy_pagecache_mapping(file);
 
 	if (!is_local(mapping->host->i_sb) || IS_DAX(mapping->host) ||
 	    (file->f_flags & O_DIRECT))
@@ -129,14 +129,20 @@ static unsigned int count_ready(struct folio_batch *folios, ssize_t *why)
 }
 
 /*
- * More is to be read ahead once this folio is reached. The flag has another
- * meaning while the folio is written.
+ * More is to be read ahead once this folio is reached. The flag means something else
+ * where a folio is written, or nothing is read ahead. @own: the transfer put it there,
+ * not a reader before.
  */
 static bool is_mark(const struct folio *folio, const struct file_ra_state *ra,
-		    const struct zcopy_brought *brought)
+		    bool own)
 {
-	return folio_test_readahead(folio) && !folio_test_writeback(folio) &&
-	       ra->ra_pages && !brought;
+	if (!folio_test_readahead(folio) || folio_test_writeback(folio) ||
+	    !ra->ra_pages)
+		return false;
+	return !own || (ra->size &&
+			folio->index == round_down(ra->start + ra->size -
+							   ra->async_size,
+						   folio_nr_pages(folio)));
 }
 
 /*
@@ -173,14 +179,14 @@ static ssize_t fill_some(struct file *file, struct address_space *mapping,
 		size_t offset = pos - folio_pos(folio);
 		size_t n = min_t(size_t, end - pos, folio_size(folio) - offset);
 
-		if (ahead != ZCOPY_AHEAD_NEVER && is_mark(folio, ra, brought)) {
+		if (ahead == ZCOPY_AHEAD_LATER && is_mark(folio, ra, true)) {
+			why = -EAGAIN;
+			break;
+		}
+		if (ahead == ZCOPY_AHEAD_NOW && is_mark(folio, ra, false)) {
 			DEFINE_READAHEAD(ractl, zcopy_pagecache_reader(file), ra,
 					 mapping, folio->index);
 
-			if (ahead == ZCOPY_AHEAD_LATER) {
-				why = -EAGAIN;
-				break;
-			}
 			page_cache_async_ra(&ractl, folio, last - folio->index + 1);
 		}
 		/* Programs may write by other addresses than the kernel's. */

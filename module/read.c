@@ -16,18 +16,36 @@
 #include "transfer.h"
 #include "worker.h"
 
-/* Bytes that are asked for at once, at least and at most. */
-#define LEAST	SZ_128K
-#define MOST	SZ_2M
-
 /*
- * Pages of a file to ask for at once: what its disk takes in one request. All of
- * them are locked from the first to the last one's arrival.
+ * Pages that are allocated and locked before the first of them is asked for: no less
+ * than a gather list takes, and no more than readahead(2) takes at once.
  */
-unsigned long zcopy_read_most(const struct file *file)
+#define PIECE_LEAST	(ZCOPY_BATCH_BYTES / PAGE_SIZE)
+#define PIECE_MOST	(SZ_2M / PAGE_SIZE)
+
+/* Pages of a file that its disk takes at once. */
+static unsigned long piece_of(const struct file *file)
 {
 	return clamp(zcopy_pagecache_mapping(file)->host->i_sb->s_bdi->io_pages,
-		     LEAST / PAGE_SIZE, MOST / PAGE_SIZE);
+		     PIECE_LEAST, PIECE_MOST);
+}
+
+/* Ask for pages that are missing, in pieces. */
+static void ask_exactly(const struct zcopy_need *need, pgoff_t index,
+			unsigned long pages)
+{
+	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
+	const unsigned long piece = piece_of(need->file);
+
+	while (pages) {
+		DEFINE_READAHEAD(ractl, zcopy_pagecache_reader(need->file),
+				 need->ra, mapping, index);
+		unsigned long n = min(pages, piece);
+
+		page_cache_ra_unbounded(&ractl, n, 0);
+		index += n;
+		pages -= n;
+	}
 }
 
 /* Of @max pages from @index on, how many in a row are not in memory? */
@@ -51,8 +69,6 @@ static void ask(const struct zcopy_need *need)
 	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
 	pgoff_t index = need->pos >> PAGE_SHIFT;
 	struct zcopy_brought *brought = need->brought;
-	DEFINE_READAHEAD(ractl, zcopy_pagecache_reader(need->file), need->ra,
-			 mapping, index);
 	loff_t size = i_size_read(mapping->host);
 	u64 pages;
 
@@ -62,14 +78,17 @@ static void ask(const struct zcopy_need *need)
 				 offset_in_page(need->pos), PAGE_SIZE);
 	if (need->exactly >= 0)
 		pages += need->exactly;
-	pages = min3(pages, (u64)((size - 1) >> PAGE_SHIFT) - index + 1,
-		     (u64)zcopy_read_most(need->file));
+	pages = min3(pages, (u64)((size - 1) >> PAGE_SHIFT) - index + 1, (u64)ZCOPY_READ_MOST);
 	if (brought)
 		pages = count_missing(mapping, index, pages);
-	if (need->exactly >= 0 || brought)
-		page_cache_ra_unbounded(&ractl, pages, 0);
-	else
+	if (need->exactly >= 0 || brought) {
+		ask_exactly(need, index, pages);
+	} else {
+		DEFINE_READAHEAD(ractl, zcopy_pagecache_reader(need->file),
+				 need->ra, mapping, index);
+
 		page_cache_sync_ra(&ractl, pages);
+	}
 	/* It comes in folios of no less than so many pages. */
 	if (brought) {
 		unsigned long least = mapping_min_folio_nrpages(mapping);
@@ -185,6 +204,40 @@ void zcopy_read_leave(struct zcopy_read *read)
 }
 
 /*
+ * More is to be read ahead when this folio is reached, for this transfer. The
+ * program's own readahead is left to its own reads.
+ */
+static void go_ahead(const struct zcopy_need *need, struct folio *folio)
+{
+	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
+	DEFINE_READAHEAD(ractl, zcopy_pagecache_reader(need->file), need->ra,
+			 mapping, folio->index);
+
+	if (need->ra->ra_pages)
+		page_cache_async_ra(&ractl, folio,
+				    DIV_ROUND_UP_ULL(min_t(u64, need->len,
+							   ZCOPY_BATCH_BYTES),
+						     PAGE_SIZE));
+	else
+		folio_clear_readahead(folio);
+}
+
+/*
+ * A read that the transfer does not make for its bytes is no use of a page that it
+ * is to drop. @fresh: nobody had used it before.
+ */
+static bool is_fresh(const struct zcopy_need *need, const struct folio *folio)
+{
+	return need->brought && !IS_ERR(folio) && !folio_test_referenced(folio);
+}
+
+static void keep_fresh(struct folio *folio, bool fresh)
+{
+	if (fresh)
+		folio_clear_referenced(folio);
+}
+
+/*
  * Readahead left the page alone: it is the first that is dropped where the disk
  * has to wait. Ask for it as a reader does. The lock keeps the page from being
  * brought in behind a truncation or a hole being punched.
@@ -249,7 +302,7 @@ int zcopy_read_start(struct zcopy_read *read, const struct zcopy_need *need)
 {
 	struct inode *inode = need->file->f_mapping->host;
 	struct folio *folio;
-	bool ready;
+	bool fresh, ready;
 	int err = 0;
 
 	might_sleep();
@@ -258,18 +311,22 @@ int zcopy_read_start(struct zcopy_read *read, const struct zcopy_need *need)
 	folio = ask_if_missing(need);
 	if (IS_ERR(folio))
 		return -EAGAIN;
-	/* The program's own readahead is left to its own reads. */
+	fresh = is_fresh(need, folio);
 	if (folio_test_readahead(folio) && !folio_test_writeback(folio))
-		folio_clear_readahead(folio);
-	if (!folio_test_uptodate(folio) && !folio_test_locked(folio)) {
+		go_ahead(need, folio);
+	ready = folio_test_uptodate(folio);
+	if (!ready && !folio_test_locked(folio)) {
 		if (*need->alone == (need->pos >> PAGE_SHIFT) + 1)
 			err = -EAGAIN;
 		else
 			err = ask_alone(need, folio);
 	}
-	if (!err)
+	if (!err && !ready) {
 		err = arm(read, need);
-	ready = folio_test_uptodate(folio);
+		if (!err)
+			keep_fresh(folio, fresh);
+		ready = folio_test_uptodate(folio);
+	}
 	folio_put(folio);
 	/* Of a folio that is there in part a byte may be read, and not be sent. */
 	return err || ready ? err : -EAGAIN;
@@ -333,8 +390,12 @@ int zcopy_read_wait(const struct zcopy_need *need)
 		return read_shmem(mapping->host, index);
 
 	folio = ask_if_missing(need);
-	if (stacked)
+	if (stacked) {
+		bool fresh = is_fresh(need, folio);
+
 		err = read_through(need);
+		keep_fresh(folio, fresh);
+	}
 	if (!IS_ERR(folio)) {
 		bool ready;
 

@@ -9,6 +9,9 @@
 struct zcopy_brought;
 struct zcopy_context;
 
+/* Pages that are asked for at a time, however many the program wants ahead. */
+#define ZCOPY_READ_MOST	(SZ_8M / PAGE_SIZE)
+
 /**
  * struct zcopy_need - what must be read of a file before it can be sent
  * @file:    one that zcopy_pagecache_serves()
@@ -54,7 +57,6 @@ struct zcopy_read {
 	struct work_struct reaping;
 };
 
-unsigned long zcopy_read_most(const struct file *file);
 bool zcopy_read_can_start(const struct file *file);
 struct zcopy_read *zcopy_read_create(struct zcopy_context *context,
 				     void (*wake)(void *data), void *data);

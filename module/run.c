@@ -334,19 +334,24 @@ static enum zcopy_run fail_read(struct zcopy_xfer *xfer)
  * Context: a worker; may sleep for what it takes to ask the disk.
  * Return: %ZCOPY_RUN_READ, @read is armed; %ZCOPY_RUN_SLICE to run it again;
  * %ZCOPY_RUN_SLEEP when only zcopy_xfer_wait() can do it; %ZCOPY_RUN_DONE when the
- * page cannot be read.
+ * page cannot be read, or the submitter is gone.
  */
 enum zcopy_run zcopy_xfer_start(struct zcopy_xfer *xfer, struct zcopy_read *read)
 {
-	int err = read ? zcopy_source_start(xfer, read) : -EAGAIN;
+	int err = -EAGAIN;
 
-	if (err == -EIOCBQUEUED)
+	if (read && be_asleep(xfer, true))
+		err = zcopy_source_start(xfer, read);
+	if (!be_asleep(xfer, false))
+		fail(xfer, stopped(xfer), 0);
+	else if (err == -EIOCBQUEUED)
 		return ZCOPY_RUN_READ;
-	if (err == -EAGAIN)
+	else if (err == -EAGAIN)
 		return ZCOPY_RUN_SLEEP;
-	if (!err || is_called_away(err))
+	else if (!err || is_called_away(err))
 		return ZCOPY_RUN_SLICE;
-	fail(xfer, err, ZCOPY_C_FILE_ERROR);
+	else
+		fail(xfer, err, ZCOPY_C_FILE_ERROR);
 	return fail_read(xfer);
 }
 

@@ -281,17 +281,22 @@ static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 }
 
 /*
- * Wait in @place for what the head needs, or have it come; if this is the place for
- * that. @slept: it was waited for there before, so a start may do now.
+ * Have what the head needs read, if this is the place for that; and leave the rest to
+ * others. Who starts a superblock's reads has no time for sockets.
  */
-static enum zcopy_run bring(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
-			    unsigned long place, bool slept)
+static enum zcopy_run start_head(struct zcopy_stream *stream,
+				 struct zcopy_xfer *xfer, unsigned long place)
 {
-	const bool starts = place & ZCOPY_STARTS;
+	const struct cred *cred;
+	enum zcopy_run why;
 
-	if (place_of(stream, xfer, !starts && !slept) != place)
-		return ZCOPY_RUN_DISK;
-	return starts ? start_reading(stream, xfer) : zcopy_xfer_wait(xfer);
+	if (READ_ONCE(xfer->cancelled) || READ_ONCE(xfer->expired) ||
+	    is_reading(stream) || place_of(stream, xfer, false) != place)
+		return ZCOPY_RUN_SLICE;
+	cred = override_creds(xfer->cred);
+	why = start_reading(stream, xfer);
+	revert_creds(cred);
+	return why;
 }
 
 /*
@@ -302,13 +307,14 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 			       struct zcopy_xfer *xfer, unsigned long place,
 			       size_t *slice)
 {
-	const struct cred *cred = override_creds(xfer->cred);
-	unsigned int may = place ? ZCOPY_MAY_START : 0;
+	const struct cred *cred;
+	unsigned int may = place ? ZCOPY_MAY_START | ZCOPY_MAY_WRITE : 0;
 	bool slept = false;
 	enum zcopy_run why;
 
-	if (place && !(place & ZCOPY_STARTS))
-		may |= ZCOPY_MAY_WRITE;
+	if (place & ZCOPY_STARTS)
+		return start_head(stream, xfer, place);
+	cred = override_creds(xfer->cred);
 
 	if (stream->corked) {
 		xfer->corked = true;
@@ -323,9 +329,11 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 		uncouple(stream, xfer);
 		if (why == ZCOPY_RUN_DISK && is_reading(stream))
 			why = ZCOPY_RUN_READ;
-		if (why != ZCOPY_RUN_DISK || !place)
+		/* It was slept for once: to have the next page read may do. */
+		if (why != ZCOPY_RUN_DISK || !place ||
+		    place_of(stream, xfer, !slept) != place)
 			break;
-		why = bring(stream, xfer, place, slept);
+		why = zcopy_xfer_wait(xfer);
 		if (why != ZCOPY_RUN_SLICE || signal_pending(current))
 			break;
 		slept = true;
@@ -387,6 +395,7 @@ static void run_stream(struct zcopy_stream *stream, unsigned long place)
 	bool gone = false;
 
 	WRITE_ONCE(stream->reading, false);
+	WRITE_ONCE(stream->go_on, hot_work);
 	while (!gone) {
 		struct zcopy_xfer *xfer;
 		size_t before = slice;
@@ -402,6 +411,8 @@ static void run_stream(struct zcopy_stream *stream, unsigned long place)
 		case ZCOPY_RUN_DONE:
 			gone = !next(stream, xfer);
 			/* The next one's files are others. */
+			if (place)
+				slice = 0;
 			place = 0;
 			break;
 		case ZCOPY_RUN_DISK:

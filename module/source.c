@@ -44,9 +44,10 @@ static struct file_ra_state *range_ra(struct zcopy_xfer *xfer,
 		if (!zcopy_pagecache_is_stacked(file))
 			xfer->ra.ra_pages = file->f_ra.ra_pages;
 		xfer->ra.ra_pages = max_t(unsigned int, xfer->ra.ra_pages,
-					  min(xfer->readahead,
-					      zcopy_read_most(file)));
-		if (xfer->flags & ZCOPY_USER_READAHEAD)
+					  min(xfer->readahead, ZCOPY_READ_MOST));
+		/* None, or by the page; or there is no disk. */
+		if (xfer->flags & (ZCOPY_USER_READAHEAD | ZCOPY_NOCACHE) ||
+		    !zcopy_pagecache_mapping(file)->a_ops->readahead)
 			xfer->ra.ra_pages = 0;
 		xfer->ra_range = range;
 		xfer->alone = 0;
@@ -275,8 +276,12 @@ bool zcopy_source_can_start(const struct zcopy_xfer *xfer)
  */
 int zcopy_source_start(struct zcopy_xfer *xfer, struct zcopy_read *read)
 {
-	const struct zcopy_need need = need_of(xfer);
+	struct zcopy_need need;
 
+	/* To drop pages takes as long as to read them. */
+	if (xfer->brought.range != xfer->next && zcopy_source_keeps(xfer))
+		return -EAGAIN;
+	need = need_of(xfer);
 	return zcopy_read_start(read, &need);
 }
 

@@ -33,6 +33,8 @@ static int space_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
 	__poll_t events = key_to_poll(key);
 
 	stream = container_of(entry, struct zcopy_stream, space);
+	/* Room was made before; see wait_for_read() for the other side. */
+	smp_mb();
 	/* A page comes first: then the target is looked at. */
 	if (READ_ONCE(stream->reading))
 		return 0;
@@ -199,6 +201,10 @@ void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled)
 		hide(xfer);
 		WRITE_ONCE(xfer->cancelled, true);
 		zcopy_stream_kick(stream);
+		/* It may be queued to wait for a disk. */
+		if (READ_ONCE(stream->go_on))
+			zcopy_crew_recall(&stream->submitter->crew,
+					  &stream->work, stream->go_on);
 	} else {
 		zcopy_stream_take_off(xfer);
 		list_add_tail(&xfer->link, cancelled);

@@ -30,6 +30,7 @@ struct zcopy_xfer;
  * @corked:  the transfer that was done last left its end in the target for the
  *           next one's bytes to push; the runner's
  * @work:    goes on with it; the runner's
+ * @go_on:   what @work does where it needs no disk; set by the first runner
  * @again:   wakes it where nothing else may: the target says that there is room,
  *           and takes nothing
  * @delay:   jiffies that this took last; 0: it took something. The runner's
@@ -50,6 +51,7 @@ struct zcopy_stream {
 	atomic_t state;
 	bool corked;
 	struct zcopy_work work;
+	void (*go_on)(struct zcopy_work *work);
 	struct timer_list again;
 	unsigned long delay;
 	bool timed;

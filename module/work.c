@@ -44,6 +44,7 @@ void zcopy_work_add_cold(struct zcopy_work_lists *lists, struct zcopy_work *work
 {
 	work->place = place;
 	work->number = lists->arrived++;
+	work->is_cold = true;
 	rb_add(&work->node, &lists->cold, is_less);
 }
 
@@ -80,6 +81,33 @@ static struct zcopy_work *first_from(const struct zcopy_work_lists *lists,
 	return first;
 }
 
+/* The oldest work of the place whose turn it is, if one more may sleep there. */
+static struct zcopy_work *find_cold(const struct zcopy_work_lists *lists,
+				    bool (*may)(const void *data,
+						unsigned long place),
+				    const void *data)
+{
+	unsigned long from = lists->served + 1;
+	struct zcopy_work *work;
+	bool again = false;
+
+	for (;;) {
+		work = first_from(lists, from);
+		if (again && (!work || work->place > lists->served))
+			return NULL;
+		if (work && may(data, work->place))
+			return work;
+		again |= !work;
+		from = work ? work->place + 1 : 0;
+	}
+}
+
+static void take_off_cold(struct zcopy_work_lists *lists, struct zcopy_work *work)
+{
+	rb_erase(&work->node, &lists->cold);
+	work->is_cold = false;
+}
+
 /**
  * zcopy_work_take_cold - the oldest work of the place whose turn it is
  * @lists: from where
@@ -93,22 +121,34 @@ struct zcopy_work *zcopy_work_take_cold(struct zcopy_work_lists *lists,
 						    unsigned long place),
 					const void *data)
 {
-	unsigned long from = lists->served + 1;
-	struct zcopy_work *work;
-	bool again = false;
+	struct zcopy_work *work = find_cold(lists, may, data);
 
-	for (;;) {
-		work = first_from(lists, from);
-		if (again && (!work || work->place > lists->served))
-			return NULL;
-		if (work && may(data, work->place))
-			break;
-		again |= !work;
-		from = work ? work->place + 1 : 0;
-	}
-	rb_erase(&work->node, &lists->cold);
+	if (!work)
+		return NULL;
+	take_off_cold(lists, work);
 	lists->served = work->place;
 	return work;
+}
+
+/* The place of what zcopy_work_take_cold() would take now, or 0. */
+unsigned long zcopy_work_place_ahead(struct zcopy_work_lists *lists,
+				     bool (*may)(const void *data,
+						 unsigned long place),
+				     const void *data)
+{
+	const struct zcopy_work *work = find_cold(lists, may, data);
+
+	return work ? work->place : 0;
+}
+
+/* It needs no disk after all: false, it is not cold work that waits. */
+bool zcopy_work_recall(struct zcopy_work_lists *lists, struct zcopy_work *work)
+{
+	if (!work->is_cold)
+		return false;
+	take_off_cold(lists, work);
+	zcopy_work_add_hot(lists, work);
+	return true;
 }
 
 /* Any work, hot first, or NULL. */
@@ -118,7 +158,7 @@ struct zcopy_work *zcopy_work_take_any(struct zcopy_work_lists *lists)
 
 	if (!work && !RB_EMPTY_ROOT(&lists->cold)) {
 		work = to_work(rb_first(&lists->cold));
-		rb_erase(&work->node, &lists->cold);
+		take_off_cold(lists, work);
 	}
 	return work;
 }

@@ -15,6 +15,7 @@
  *          %ZCOPY_STARTS
  * @number: cold: in the order of arrival
  * @since:  hot: jiffies when it was queued
+ * @is_cold: it is in zcopy_work_lists.cold
  *
  * While it is queued all but @run is under the lock of its lists.
  */
@@ -27,6 +28,7 @@ struct zcopy_work {
 	unsigned long place;
 	u64 number;
 	unsigned long since;
+	bool is_cold;
 };
 
 /* In a place: that may take as long as somebody likes, who serves it say. */
@@ -61,6 +63,11 @@ struct zcopy_work *zcopy_work_take_cold(struct zcopy_work_lists *lists,
 					bool (*may)(const void *data,
 						    unsigned long place),
 					const void *data);
+unsigned long zcopy_work_place_ahead(struct zcopy_work_lists *lists,
+				     bool (*may)(const void *data,
+						 unsigned long place),
+				     const void *data);
+bool zcopy_work_recall(struct zcopy_work_lists *lists, struct zcopy_work *work);
 struct zcopy_work *zcopy_work_take_any(struct zcopy_work_lists *lists);
 
 #endif /* ZCOPY_WORK_H */

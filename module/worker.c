@@ -327,6 +327,7 @@ static bool go_on(void *data)
 	struct zcopy_worker *worker = data;
 	struct zcopy_crew *crew = worker->crew;
 	struct zcopy_work *work;
+	unsigned long lacks = 0;
 	bool leave = false;
 
 	spin_lock_irq(&crew->lock);
@@ -337,6 +338,9 @@ static bool go_on(void *data)
 	if (work && worker->cold)
 		worker->place = work->place;
 	worker->busy = work;
+	if (work && worker->cold && !find_idle(crew, true) &&
+	    crew->nr_cold < max(READ_ONCE(max_cold), 4U))
+		lacks = zcopy_work_place_ahead(&crew->work, may_sleep, crew);
 	/* With its last place it may have kept another one from theirs. */
 	if (work && worker->cold && !RB_EMPTY_ROOT(&crew->work.cold))
 		zcopy_worker_wake_idle(crew, true, 0);
@@ -352,8 +356,10 @@ static bool go_on(void *data)
 		zcopy_worker_ask(crew);
 		return true;
 	}
-	if (!worker->cold && zcopy_worker_is_still(crew) && mutex_trylock(&crew->hiring)) {
-		zcopy_worker_hire(crew, 0);
+	/* Who was to take other work may have taken this. */
+	if ((lacks || zcopy_worker_is_still(crew)) &&
+	    mutex_trylock(&crew->hiring)) {
+		zcopy_worker_hire(crew, lacks);
 		mutex_unlock(&crew->hiring);
 	}
 	work->run(work);
