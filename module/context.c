@@ -1,19 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What one open of the device owns. */
-#include <linux/mm.h>
+#include <linux/cred.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
 #include "context.h"
+#include "memory.h"
+#include "user.h"
 
+/**
+ * zcopy_context_create - what an open of the device owns
+ * @ops: whom to tell what happens to it
+ *
+ * Return: it, the caller's up to zcopy_context_put(); or an ERR_PTR: -EMFILE, the
+ * user has as many as he may; -ENOMEM.
+ */
 struct zcopy_context *
 zcopy_context_create(const struct zcopy_context_ops *ops)
 {
+	struct zcopy_user *user = zcopy_user_get(current_cred());
 	struct zcopy_context *context;
 
+	if (!user)
+		return ERR_PTR(-ENOMEM);
+	if (!zcopy_user_charge(user, ZCOPY_USE_CONTEXTS, 1)) {
+		zcopy_user_put(user);
+		return ERR_PTR(-EMFILE);
+	}
 	context = kzalloc(sizeof(*context), GFP_KERNEL_ACCOUNT);
-	if (!context)
-		return NULL;
+	if (!context) {
+		zcopy_user_uncharge(user, ZCOPY_USE_CONTEXTS, 1);
+		zcopy_user_put(user);
+		return ERR_PTR(-ENOMEM);
+	}
+	zcopy_user_charge_anyway(user, ZCOPY_USE_MEMORY, sizeof(*context));
+	context->user = user;
 	/* Whatever of it is left when its file is closed, a flight or a worker. */
 	__module_get(THIS_MODULE);
 	context->ops = ops;
@@ -47,8 +68,10 @@ void zcopy_context_put(struct zcopy_context *context)
 		     !list_empty(&context->submitters));
 	WARN_ON_ONCE(!list_empty(&context->done) || context->nr_queued ||
 		     context->memory_queued);
-	if (context->memory.page)
-		put_page(context->memory.page);
+	zcopy_memory_put(context->memory);
+	zcopy_user_uncharge(context->user, ZCOPY_USE_MEMORY, sizeof(*context));
+	zcopy_user_uncharge(context->user, ZCOPY_USE_CONTEXTS, 1);
+	zcopy_user_put(context->user);
 	mutex_destroy(&context->reader);
 	mutex_destroy(&context->memory_lock);
 	kfree(context);

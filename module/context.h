@@ -3,7 +3,6 @@
 #define ZCOPY_CONTEXT_H
 
 #include <linux/list.h>
-#include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
@@ -12,7 +11,9 @@
 
 #include "stats.h"
 
+struct zcopy_memory;
 struct zcopy_submitter;
+struct zcopy_user;
 
 /**
  * struct zcopy_context_ops - what is called when something happens to a context
@@ -29,10 +30,11 @@ struct zcopy_context_ops {
  * @ops:         whom to tell
  * @refs:        the open file, each submitter, flight and read; all together hold
  *               the module
+ * @user:        who opened it, and pays for it and its completions; a reference
  * @account:     its counters
- * @memory_lock: guards @memory
- * @memory:      page that memory segments are copied to, shared by the
- *               transfers of the context; each part in use holds a reference
+ * @memory_lock: guards @memory and @memory_used
+ * @memory:      what memory segments are copied to; a reference, or NULL
+ * @memory_used: bytes of it that are taken
  * @lock:        guards what is below, and the queues of @streams; process
  *               context, a leaf
  * @submitters:  zcopy_submitter.link
@@ -53,9 +55,11 @@ struct zcopy_context_ops {
 struct zcopy_context {
 	const struct zcopy_context_ops *ops;
 	refcount_t refs;
+	struct zcopy_user *user;
 	struct zcopy_account account;
 	struct mutex memory_lock;	/* for copying in alone */
-	struct page_frag memory;
+	struct zcopy_memory *memory;
+	unsigned int memory_used;
 
 	spinlock_t lock;		/* the queue */
 	struct list_head submitters;

@@ -3,6 +3,7 @@
  * The character device and its ioctls. This door only translates: a request
  * becomes a transfer, and what became of the transfer an answer.
  */
+#include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -22,6 +23,7 @@
 #include "submitter.h"
 #include "transfer.h"
 #include "uring.h"
+#include "user.h"
 #include "version.h"
 
 /* Copy out an answer to a caller that knows @usize bytes of it. */
@@ -39,7 +41,7 @@ static int put_answer(void __user *to, size_t usize, const void *answer,
 
 static int do_info(void __user *arg, size_t usize)
 {
-	const struct zcopy_info info = {
+	struct zcopy_info info = {
 		.version = ZCOPY_VERSION_CODE,
 		.transfer_flags = ZCOPY_FLAGS_SERVED,
 		.features = ZCOPY_FEATURE_SEND | ZCOPY_FEATURE_STATS |
@@ -51,8 +53,23 @@ static int do_info(void __user *arg, size_t usize)
 		.max_queued_memory = zcopy_max_queued_memory(),
 		.max_transfers = zcopy_max_transfers(),
 		.max_completions = zcopy_max_completions(),
+		.max_user_contexts = zcopy_max_user_contexts(),
+		.max_user_transfers = zcopy_max_user_transfers(),
+		.max_user_pages = zcopy_max_user_pages(),
+		.max_user_reads = zcopy_max_user_reads(),
 	};
+	struct zcopy_user *user = zcopy_user_get(current_cred());
+	u64 memory;
 
+	if (!user)
+		return -ENOMEM;
+	memory = zcopy_user_uses(user, ZCOPY_USE_MEMORY);
+	info.user_contexts = zcopy_user_uses(user, ZCOPY_USE_CONTEXTS);
+	info.user_transfers = zcopy_user_uses(user, ZCOPY_USE_TRANSFERS);
+	info.user_pages = DIV_ROUND_UP_ULL(memory, PAGE_SIZE);
+	info.user_reads = zcopy_user_uses(user, ZCOPY_USE_READS);
+	info.user_leases = zcopy_user_uses(user, ZCOPY_USE_LEASES);
+	zcopy_user_put(user);
 	return put_answer(arg, usize, &info, sizeof(info));
 }
 
@@ -71,6 +88,9 @@ static int do_stats(struct zcopy_context *context, void __user *arg,
 		zcopy_account_tell(&context->account, &stats);
 		break;
 	case ZCOPY_STATS_MODULE:
+		/* Other users' doings. */
+		if (!capable(CAP_SYS_ADMIN) && !capable(CAP_NET_ADMIN))
+			return -EPERM;
 		zcopy_account_tell_module(&stats);
 		break;
 	default:
@@ -303,8 +323,8 @@ static int zcopy_open(struct inode *inode, struct file *file)
 {
 	struct zcopy_context *context = zcopy_context_create(&zcopy_queue_context_ops);
 
-	if (!context)
-		return -ENOMEM;
+	if (IS_ERR(context))
+		return PTR_ERR(context);
 	file->private_data = context;
 	return nonseekable_open(inode, file);
 }
@@ -354,7 +374,7 @@ static void check_abi(void)
 	BUILD_BUG_ON(sizeof(struct zcopy_completion) != 24);
 	BUILD_BUG_ON(sizeof(struct zcopy_uring) != 16);
 	BUILD_BUG_ON(sizeof(struct zcopy_send) != SIZE_SEND_V1);
-	BUILD_BUG_ON(sizeof(struct zcopy_info) != SIZE_INFO_V1);
+	BUILD_BUG_ON(sizeof(struct zcopy_info) != SIZE_INFO_V1 + 40);
 	BUILD_BUG_ON(sizeof(struct zcopy_stats) != SIZE_STATS_V1 + 8);
 	BUILD_BUG_ON(sizeof(struct zcopy_submit) != SIZE_SUBMIT_V1);
 	BUILD_BUG_ON(sizeof(struct zcopy_cancel) != SIZE_CANCEL_V1);

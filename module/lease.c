@@ -13,6 +13,7 @@
 #include "lease.h"
 #include "submitter.h"
 #include "transfer.h"
+#include "user.h"
 
 /*
  * A transfer stops so long before the time of a broken lease runs out: what
@@ -46,12 +47,22 @@ struct zcopy_lease {
 	struct zcopy_work work;
 };
 
+/* A lease, and the open file that it is on; as much as that takes, about. */
+#define MEMORY	(sizeof(struct zcopy_lease) + 512)
+
+static void uncharge(struct zcopy_user *user)
+{
+	zcopy_user_uncharge(user, ZCOPY_USE_LEASES, 1);
+	zcopy_user_uncharge(user, ZCOPY_USE_MEMORY, MEMORY);
+}
+
 static void lease_put(struct zcopy_lease *lease)
 {
 	struct zcopy_submitter *submitter = lease->submitter;
 
 	if (!refcount_dec_and_test(&lease->refs))
 		return;
+	uncharge(submitter->user);
 	kfree(lease);
 	zcopy_submitter_put(submitter);
 }
@@ -125,20 +136,25 @@ static int set_lease(struct zcopy_lease *lease)
  *
  * Context: the submitter's.
  * Return: 0; -EAGAIN, it is open for writing or somebody waits for that;
- * -EACCES, another user's; -ENOLCK, there are no leases, or they would not
+ * -EACCES, another user's; -EMFILE, the user has as many as open files; -ENOLCK, there are no leases, or they would not
  * help; -ENOMEM, or what the filesystem or a security module says.
  */
 int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file)
 {
+	struct zcopy_user *user = xfer->submitter->user;
 	struct zcopy_lease *lease;
 	int err;
 
 	/* What can be written to without being opened cannot be guarded. */
 	if (file_inode(file)->i_sb->s_flags & SB_NOUSER)
 		return -ENOLCK;
+	if (!zcopy_user_charge(user, ZCOPY_USE_LEASES, 1))
+		return -EMFILE;
+	zcopy_user_charge_anyway(user, ZCOPY_USE_MEMORY, MEMORY);
+	err = -ENOMEM;
 	lease = kzalloc(sizeof(*lease), GFP_KERNEL_ACCOUNT);
 	if (!lease)
-		return -ENOMEM;
+		goto uncharge;
 	lease->file = dentry_open(&file->f_path, O_RDONLY | O_LARGEFILE,
 				  file->f_cred);
 	if (IS_ERR(lease->file)) {
@@ -164,6 +180,8 @@ close:
 	fput(lease->file);
 free:
 	kfree(lease);
+uncharge:
+	uncharge(user);
 	return err;
 }
 

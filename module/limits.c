@@ -5,6 +5,8 @@
  */
 #include <linux/errno.h>
 #include <linux/kstrtox.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/sizes.h>
 #include <linux/sysfs.h>
@@ -68,6 +70,34 @@ module_param_cb(max_queued_memory, &limit_ops, &max_queued_memory, 0644);
 MODULE_PARM_DESC(max_queued_memory,
 		 "Bytes of memory segments in a context's queue (4096-1073741824, default 67108864)");
 
+static struct limit max_user_contexts = { 8192, 1, 1U << 20 };
+module_param_cb(max_user_contexts, &limit_ops, &max_user_contexts, 0644);
+MODULE_PARM_DESC(max_user_contexts,
+		 "Opens of the device of a user (1-1048576, default 8192)");
+
+static struct limit max_user_transfers = { 1U << 20, 1, 1U << 26 };
+module_param_cb(max_user_transfers, &limit_ops, &max_user_transfers, 0644);
+MODULE_PARM_DESC(max_user_transfers,
+		 "Queued transfers of a user (1-67108864, default 1048576)");
+
+/* 0: not given. */
+static struct limit max_user_pages = { 0, 1, UINT_MAX };
+module_param_cb(max_user_pages, &limit_ops, &max_user_pages, 0644);
+MODULE_PARM_DESC(max_user_pages,
+		 "Pages of kernel memory of a user (1-4294967295, default a sixteenth of the machine's)");
+
+static struct limit max_user_reads = { 16384, 1, 1U << 20 };
+module_param_cb(max_user_reads, &limit_ops, &max_user_reads, 0644);
+MODULE_PARM_DESC(max_user_reads,
+		 "Reads of a user that no thread waits for (1-1048576, default 16384)");
+
+void zcopy_limits_init(void)
+{
+	if (!max_user_pages.value)
+		max_user_pages.value = clamp(totalram_pages() / 16, 1UL,
+					     (unsigned long)UINT_MAX);
+}
+
 unsigned int zcopy_max_segments(void)
 {
 	return READ_ONCE(max_segments.value);
@@ -91,4 +121,24 @@ unsigned int zcopy_max_completions(void)
 unsigned int zcopy_max_queued_memory(void)
 {
 	return READ_ONCE(max_queued_memory.value);
+}
+
+unsigned int zcopy_max_user_contexts(void)
+{
+	return READ_ONCE(max_user_contexts.value);
+}
+
+unsigned int zcopy_max_user_transfers(void)
+{
+	return READ_ONCE(max_user_transfers.value);
+}
+
+unsigned int zcopy_max_user_pages(void)
+{
+	return READ_ONCE(max_user_pages.value);
+}
+
+unsigned int zcopy_max_user_reads(void)
+{
+	return READ_ONCE(max_user_reads.value);
 }

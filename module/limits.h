@@ -8,5 +8,11 @@ unsigned int zcopy_max_memory(void);
 unsigned int zcopy_max_transfers(void);
 unsigned int zcopy_max_completions(void);
 unsigned int zcopy_max_queued_memory(void);
+unsigned int zcopy_max_user_contexts(void);
+unsigned int zcopy_max_user_transfers(void);
+unsigned int zcopy_max_user_pages(void);
+unsigned int zcopy_max_user_reads(void);
+
+void zcopy_limits_init(void);
 
 #endif /* ZCOPY_LIMITS_H */

@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "device.h"
 #include "version.h"
+#include "limits.h"
 #include "worker.h"
 
 static int __init zcopy_init(void)
@@ -16,6 +17,7 @@ static int __init zcopy_init(void)
 	err = zcopy_batch_init();
 	if (err)
 		return err;
+	zcopy_limits_init();
 	err = zcopy_worker_init();
 	if (err)
 		goto exit_batch;

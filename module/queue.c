@@ -18,6 +18,7 @@
 #include "stream.h"
 #include "submitter.h"
 #include "transfer.h"
+#include "user.h"
 
 static bool has_room(struct zcopy_context *context)
 {
@@ -51,17 +52,33 @@ static struct zcopy_record *expect(struct zcopy_context *context)
 		return ERR_PTR(-EAGAIN);
 
 	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
-	if (record)
-		return record;
-	expect_less(context, 0);
-	return ERR_PTR(-ENOMEM);
+	if (!record) {
+		expect_less(context, 0);
+		return ERR_PTR(-ENOMEM);
+	}
+	zcopy_user_charge_anyway(context->user, ZCOPY_USE_MEMORY, sizeof(*record));
+	return record;
+}
+
+/* A record is about to be freed: nobody pays for it any more. */
+void zcopy_queue_forget_record(struct zcopy_context *context)
+{
+	zcopy_user_uncharge(context->user, ZCOPY_USE_MEMORY,
+			    sizeof(struct zcopy_record));
+}
+
+static void free_record(struct zcopy_context *context,
+			struct zcopy_record *record)
+{
+	zcopy_queue_forget_record(context);
+	kfree(record);
 }
 
 /* It does not come after all. */
 static void forget(struct zcopy_context *context, struct zcopy_record *record)
 {
 	expect_less(context, record->memory);
-	kfree(record);
+	free_record(context, record);
 }
 
 /*
@@ -118,6 +135,10 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 	struct zcopy_xfer *xfer;
 	int err;
 
+	/* Who submits pays for the transfer, who opened the device for completions. */
+	if (!zcopy_user_has_room(submitter->user) ||
+	    !zcopy_user_has_room(context->user))
+		return ERR_PTR(-EAGAIN);
 	record = expect(context);
 	if (IS_ERR(record))
 		return record;
@@ -182,7 +203,7 @@ static void deliver(struct zcopy_context *context, struct zcopy_record *record)
 	if (issued)
 		record->complete(record);
 	else if (!waited_for && closing)
-		kfree(record);
+		free_record(context, record);
 	if (wq_has_sleeper(&context->wait))
 		wake_up_interruptible_poll(&context->wait, EPOLLIN | EPOLLOUT);
 }
@@ -380,7 +401,7 @@ ssize_t zcopy_queue_deliver(struct zcopy_context *context,
 		list_del(&record->link);
 		context->nr_unread--;
 		spin_unlock(&context->lock);
-		kfree(record);
+		free_record(context, record);
 		given++;
 	}
 	mutex_unlock(&context->reader);
@@ -389,16 +410,33 @@ ssize_t zcopy_queue_deliver(struct zcopy_context *context,
 	return given ?: err;
 }
 
+/* Is there room below the limits of who asks? If not he is told when there is. */
+static bool has_room_as_user(struct zcopy_context *context)
+{
+	struct zcopy_submitter *submitter = zcopy_submitter_get(context);
+	bool room;
+
+	/* A submission will say so. */
+	if (!submitter)
+		return true;
+	room = zcopy_user_await_room(submitter->user, &submitter->starver) &&
+	       zcopy_user_await_room(context->user, &submitter->starver);
+	zcopy_submitter_put(submitter);
+	return room;
+}
+
 __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 			  poll_table *wait)
 {
 	__poll_t events = 0;
+	bool room;
 
 	poll_wait(file, &context->wait, wait);
+	room = has_room_as_user(context);
 	spin_lock(&context->lock);
 	if (context->nr_unread)
 		events |= EPOLLIN | EPOLLRDNORM;
-	if (has_room(context))
+	if (room && has_room(context))
 		events |= EPOLLOUT | EPOLLWRNORM;
 	spin_unlock(&context->lock);
 	return events;
@@ -520,6 +558,6 @@ void zcopy_queue_close(struct zcopy_context *context)
 	spin_unlock(&context->lock);
 
 	list_for_each_entry_safe(record, tmp, &done, link)
-		kfree(record);
+		free_record(context, record);
 	zcopy_cancel_all(context, true);
 }

@@ -13,7 +13,9 @@
 #include "context.h"
 #include "pagecache.h"
 #include "read.h"
+#include "submitter.h"
 #include "transfer.h"
+#include "user.h"
 #include "worker.h"
 
 /*
@@ -123,6 +125,9 @@ bool zcopy_read_can_start(const struct file *file)
 static void free_read(struct zcopy_read *read)
 {
 	zcopy_account_read_over(&read->context->account);
+	zcopy_user_uncharge(read->user, ZCOPY_USE_MEMORY, sizeof(*read));
+	zcopy_user_uncharge(read->user, ZCOPY_USE_READS, 1);
+	zcopy_user_put(read->user);
 	zcopy_context_put(read->context);
 	kfree(read);
 }
@@ -155,19 +160,29 @@ static int page_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
 
 /**
  * zcopy_read_create - prepare for a read that no thread waits for
- * @context: whose account it is in
- * @wake:    see struct zcopy_read
- * @data:    ditto
+ * @submitter: who pays
+ * @wake:      see struct zcopy_read
+ * @data:      ditto
  *
- * Return: it, the caller's up to zcopy_read_leave(); or NULL, there is no memory.
+ * Return: it, the caller's up to zcopy_read_leave(); or NULL, there is no memory,
+ * or the user has as many as he may.
  */
-struct zcopy_read *zcopy_read_create(struct zcopy_context *context,
+struct zcopy_read *zcopy_read_create(struct zcopy_submitter *submitter,
 				     void (*wake)(void *data), void *data)
 {
-	struct zcopy_read *read = kzalloc(sizeof(*read), GFP_KERNEL_ACCOUNT);
+	struct zcopy_context *context = submitter->context;
+	struct zcopy_user *user = submitter->user;
+	struct zcopy_read *read;
 
-	if (!read)
+	if (!zcopy_user_charge(user, ZCOPY_USE_READS, 1))
 		return NULL;
+	read = kzalloc(sizeof(*read), GFP_KERNEL_ACCOUNT);
+	if (!read) {
+		zcopy_user_uncharge(user, ZCOPY_USE_READS, 1);
+		return NULL;
+	}
+	zcopy_user_charge_anyway(user, ZCOPY_USE_MEMORY, sizeof(*read));
+	read->user = zcopy_user_hold(user);
 	init_waitqueue_func_entry(&read->page.wait, page_wake);
 	INIT_LIST_HEAD(&read->page.wait.entry);
 	spin_lock_init(&read->lock);

@@ -8,6 +8,8 @@
 
 struct zcopy_brought;
 struct zcopy_context;
+struct zcopy_submitter;
+struct zcopy_user;
 
 /* Pages that are asked for at a time, however many the program wants ahead. */
 #define ZCOPY_READ_MOST	(SZ_8M / PAGE_SIZE)
@@ -42,6 +44,7 @@ struct zcopy_need {
  * @data:    its argument
  * @armed:   the wake-up is to come
  * @context: whose account it is in; a reference
+ * @user:    who pays; a reference
  * @reaping: frees it, if nobody waits
  *
  * Nothing can take it out of the wait queue. So it belongs to who waits and to the
@@ -54,11 +57,12 @@ struct zcopy_read {
 	void *data;
 	bool armed;
 	struct zcopy_context *context;
+	struct zcopy_user *user;
 	struct work_struct reaping;
 };
 
 bool zcopy_read_can_start(const struct file *file);
-struct zcopy_read *zcopy_read_create(struct zcopy_context *context,
+struct zcopy_read *zcopy_read_create(struct zcopy_submitter *submitter,
 				     void (*wake)(void *data), void *data);
 int zcopy_read_start(struct zcopy_read *read, const struct zcopy_need *need);
 bool zcopy_read_is_armed(struct zcopy_read *read);

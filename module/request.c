@@ -7,11 +7,11 @@
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
-#include <net/sock.h>
 
 #include "context.h"
 #include "lease.h"
 #include "limits.h"
+#include "memory.h"
 #include "request.h"
 #include "sink.h"
 #include "source.h"
@@ -59,11 +59,38 @@ static struct zcopy_range *new_range(struct zcopy_xfer *xfer)
 	return &xfer->ranges[xfer->nr - 1];
 }
 
+/*
+ * See to it that the context has memory with room for @len bytes, a page's worth at
+ * most, that the transfer's user pays for.
+ */
+static int refill(struct zcopy_xfer *xfer, size_t len)
+{
+	struct zcopy_context *context = xfer->context;
+	struct zcopy_user *user = xfer->submitter->user;
+	struct zcopy_memory *memory = context->memory;
+
+	lockdep_assert_held(&context->memory_lock);
+	if (memory && memory->user == user) {
+		/* All that used it have gone, and the packets as well. */
+		if (refcount_read(&memory->refs) == 1 &&
+		    page_ref_count(memory->page) == 1)
+			context->memory_used = 0;
+		if (memory->size - context->memory_used >= len)
+			return 0;
+	}
+	memory = zcopy_memory_create(user);
+	if (!memory)
+		return -ENOMEM;
+	zcopy_memory_put(context->memory);
+	context->memory = memory;
+	context->memory_used = 0;
+	return 0;
+}
+
 /* Copy @len bytes at @addr to pages of the context, a range a page allocation. */
 static int copy_memory(struct zcopy_xfer *xfer, u64 addr, size_t len)
 {
 	struct zcopy_context *context = xfer->context;
-	struct page_frag *memory = &context->memory;
 	int err;
 
 	err = mutex_lock_killable(&context->memory_lock);
@@ -71,27 +98,27 @@ static int copy_memory(struct zcopy_xfer *xfer, u64 addr, size_t len)
 		return err;
 
 	while (len) {
+		struct zcopy_memory *memory;
 		struct zcopy_range *range;
 		size_t part;
 		void *to;
 
-		err = -ENOMEM;
-		if (!skb_page_frag_refill(min(len, PAGE_SIZE), memory,
-					  GFP_KERNEL_ACCOUNT))
+		err = refill(xfer, min(len, PAGE_SIZE));
+		if (err)
 			break;
-		part = min_t(size_t, len, memory->size - memory->offset);
-		to = page_address(memory->page) + memory->offset;
+		memory = context->memory;
+		part = min_t(size_t, len, memory->size - context->memory_used);
+		to = page_address(memory->page) + context->memory_used;
 
 		err = -EFAULT;
 		if (copy_from_user(to, u64_to_user_ptr(addr), part))
 			break;
 
 		range = new_range(xfer);
-		get_page(memory->page);
-		range->page = memory->page;
-		range->pos = memory->offset;
+		range->memory = zcopy_memory_get(memory);
+		range->pos = context->memory_used;
 		range->len = part;
-		memory->offset += part;
+		context->memory_used += part;
 		addr += part;
 		len -= part;
 		err = 0;

@@ -124,7 +124,7 @@ static enum zcopy_run start_reading(struct zcopy_stream *stream,
 				    struct zcopy_xfer *xfer)
 {
 	stop_reading(stream);
-	stream->read = zcopy_read_create(stream->context, read_wake, stream);
+	stream->read = zcopy_read_create(stream->submitter, read_wake, stream);
 	return zcopy_xfer_start(xfer, stream->read);
 }
 

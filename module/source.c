@@ -5,6 +5,7 @@
 
 #include "batch.h"
 #include "context.h"
+#include "memory.h"
 #include "pagecache.h"
 #include "read.h"
 #include "source.h"
@@ -58,7 +59,7 @@ static struct file_ra_state *range_ra(struct zcopy_xfer *xfer,
 static ssize_t fill_memory(const struct zcopy_range *range, u64 pos, u64 len,
 			   struct zcopy_batch *batch, unsigned int index)
 {
-	struct folio *folio = page_folio(range->page);
+	struct folio *folio = page_folio(range->memory->page);
 	size_t n = min_t(u64, len, zcopy_batch_room(batch));
 
 	folio_get(folio);

@@ -3,6 +3,7 @@
  * Submitters: a context may be open in several processes, by fork() or over a
  * socket. Each is one of its own, from the first transfer to its end.
  */
+#include <linux/cred.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -38,6 +39,8 @@ static void release(struct zcopy_crew *crew)
 	struct zcopy_context *context = submitter->context;
 
 	WARN_ON_ONCE(!list_empty(&submitter->flying));
+	zcopy_starver_leave(&submitter->starver);
+	zcopy_user_put(submitter->user);
 	kfree(submitter);
 	zcopy_context_put(context);
 }
@@ -54,6 +57,12 @@ static struct zcopy_submitter *create(struct zcopy_context *context)
 	submitter = kzalloc(sizeof(*submitter), GFP_KERNEL_ACCOUNT);
 	if (!submitter)
 		return NULL;
+	submitter->user = zcopy_user_get(current_cred());
+	if (!submitter->user) {
+		kfree(submitter);
+		return NULL;
+	}
+	zcopy_starver_init(&submitter->starver, &context->wait);
 	zcopy_crew_init(&submitter->crew, &submitter_crew_ops,
 			task_tgid(current));
 	submitter->context = context;

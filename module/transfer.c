@@ -6,8 +6,24 @@
 #include <linux/slab.h>
 
 #include "context.h"
+#include "memory.h"
 #include "submitter.h"
 #include "transfer.h"
+
+/* Bytes that a queued transfer takes beside its own: a stream, if it is alone. */
+#define BESIDE	512
+
+static void charge(struct zcopy_user *user, size_t size)
+{
+	zcopy_user_charge_anyway(user, ZCOPY_USE_TRANSFERS, 1);
+	zcopy_user_charge_anyway(user, ZCOPY_USE_MEMORY, size);
+}
+
+static void uncharge(struct zcopy_user *user, size_t size)
+{
+	zcopy_user_uncharge(user, ZCOPY_USE_TRANSFERS, 1);
+	zcopy_user_uncharge(user, ZCOPY_USE_MEMORY, size);
+}
 
 /**
  * zcopy_xfer_create - a transfer without a target and without ranges
@@ -23,10 +39,13 @@ struct zcopy_xfer *zcopy_xfer_create(struct zcopy_submitter *submitter,
 {
 	struct zcopy_context *context = submitter->context;
 	struct zcopy_xfer *xfer;
+	size_t size = struct_size(xfer, ranges, nr);
 
-	xfer = kvzalloc(struct_size(xfer, ranges, nr), GFP_KERNEL_ACCOUNT);
+	xfer = kvzalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!xfer)
 		return NULL;
+	xfer->charged = kmalloc_size_roundup(size) + BESIDE;
+	charge(submitter->user, xfer->charged);
 	refcount_inc(&submitter->crew.refs);
 	atomic_inc(&submitter->crew.load);
 	xfer->ops = ops;
@@ -82,7 +101,7 @@ void zcopy_xfer_strip(struct zcopy_xfer *xfer)
 		if (range->file)
 			fput(range->file);
 		else
-			put_page(range->page);
+			zcopy_memory_put(range->memory);
 	}
 	if (xfer->cred)
 		put_cred(xfer->cred);
@@ -94,6 +113,7 @@ void zcopy_xfer_free(struct zcopy_xfer *xfer)
 	struct zcopy_submitter *submitter = xfer->submitter;
 
 	zcopy_account_end(&xfer->context->account, &xfer->counts);
+	uncharge(submitter->user, xfer->charged);
 	kvfree(xfer);
 	atomic_dec(&submitter->crew.load);
 	zcopy_submitter_put(submitter);

@@ -14,6 +14,7 @@
 struct cred;
 struct zcopy_context;
 struct zcopy_lease;
+struct zcopy_memory;
 struct zcopy_record;
 struct zcopy_stream;
 struct zcopy_stretch;
@@ -31,9 +32,9 @@ struct zcopy_xfer;
 /**
  * struct zcopy_range - the bytes of a segment still to be sent
  * @file: where they come from; the range owns a reference. NULL: memory
- * @page: memory only: the page allocation; the range owns a reference
+ * @memory: memory only: where they are; the range owns a reference
  * @checked: file only, if @cached: it may be read up to there
- * @pos:  next byte: offset in @file, or in @page's folio
+ * @pos:  next byte: offset in @file, or in @memory
  * @len:  bytes left, or %ZCOPY_TO_EOF
  * @cached: the page-cache source serves @file, not the universal one
  *
@@ -42,7 +43,7 @@ struct zcopy_xfer;
 struct zcopy_range {
 	struct file *file;
 	union {
-		struct page *page;
+		struct zcopy_memory *memory;
 		u64 checked;
 	};
 	u64 pos;
@@ -98,6 +99,7 @@ struct zcopy_xfer_ops {
  * @flags:     ZCOPY_* transfer flags
  * @readahead: pages
  * @memory:    bytes of its memory segments
+ * @charged:   bytes of kernel memory that its user pays for it
  * @result:    the completion, growing as the transfer goes
  * @counts:    what it counted so far
  * @queued:    not only the submitter's thread runs it
@@ -153,6 +155,7 @@ struct zcopy_xfer {
 	u32 flags;
 	u32 readahead;
 	u32 memory;
+	u32 charged;
 	struct zcopy_completion result;
 	union zcopy_counts counts;
 	bool queued;

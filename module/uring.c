@@ -36,6 +36,8 @@ static void finish_cmd(struct io_uring_cmd *cmd, struct zcopy_record *record,
 	    copy_to_user(u64_to_user_ptr(record->answer), completion,
 			 sizeof(*completion)))
 		res = -EFAULT;
+	zcopy_queue_forget_record(cmd->file->private_data);
+	/* The context may be gone now. */
 	io_uring_cmd_done(cmd, res, bytes, issue_flags);
 	/* Not before: a cancellation looks at it until the request is done. */
 	kfree(record);

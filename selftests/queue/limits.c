@@ -7,6 +7,7 @@
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/parameter.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
@@ -25,53 +26,17 @@ static const struct limit {
 	{ "max_transfers", 16384, 1, 1 << 20 },
 	{ "max_completions", 32768, 1, 1 << 21 },
 	{ "max_queued_memory", 64 << 20, 4096, 1 << 30 },
+	{ "max_user_contexts", 8192, 1, 1 << 20 },
+	{ "max_user_transfers", 1 << 20, 1, 1 << 26 },
+	{ "max_user_reads", 16384, 1, 1 << 20 },
 };
-
-/* 0 or -errno. */
-static int set_text(const char *name, const char *text)
-{
-	char path[100];
-	int error = 0;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/module/zcopy/parameters/%s", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		die("open %s", path);
-	if (write(fd, text, strlen(text)) < 0)
-		error = -errno;
-	close(fd);
-	return error;
-}
-
-static int set(const char *name, unsigned int value)
-{
-	char text[20];
-
-	snprintf(text, sizeof(text), "%u", value);
-	return set_text(name, text);
-}
-
-static unsigned int get(const char *name)
-{
-	unsigned int value;
-	char path[100];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/module/zcopy/parameters/%s", name);
-	file = fopen(path, "re");
-	if (!file || fscanf(file, "%u", &value) != 1)
-		die("read %s", path);
-	fclose(file);
-	return value;
-}
 
 static void restore(void)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(limits); i++)
-		if (set(limits[i].name, limits[i].usual))
+		if (parameter_set(limits[i].name, limits[i].usual))
 			die("give %s its value back", limits[i].name);
 }
 
@@ -136,7 +101,7 @@ TEST_F(limits, unread_completions)
 	struct pair pair;
 	int i;
 
-	ASSERT_EQ(0, set("max_completions", 10));
+	ASSERT_EQ(0, parameter_set("max_completions", 10));
 	pair_open(&pair, TCP4, 0);
 	submit = offer(self, pair.tx, &self->part, 6, 0);
 	EXPECT_EQ(6, submit.accepted);
@@ -185,7 +150,7 @@ TEST_F(limits, room_made_by_the_call)
 	struct pair pair;
 	size_t i;
 
-	ASSERT_EQ(0, set("max_completions", 4));
+	ASSERT_EQ(0, parameter_set("max_completions", 4));
 	pair_open(&pair, TCP4, 0);
 	for (i = 0; i < 4; i++)
 		transfers[i] = transfer_of(pair.tx, &self->part, 1, i);
@@ -211,7 +176,7 @@ TEST_F(limits, transfers_under_way)
 	struct pair other;
 	size_t i;
 
-	ASSERT_EQ(0, set("max_transfers", 8));
+	ASSERT_EQ(0, parameter_set("max_transfers", 8));
 	pair_open(&other, UNIX, SMALL);
 	submit = offer(self, self->pair.tx, &stuck, 5, 0);
 	EXPECT_EQ(5, submit.accepted);
@@ -270,7 +235,7 @@ TEST_F(limits, memory_of_the_queue)
 	struct reader reader;
 	int i;
 
-	ASSERT_EQ(0, set("max_queued_memory", 8001));
+	ASSERT_EQ(0, parameter_set("max_queued_memory", 8001));
 	submit_one(self->device, self->pair.tx, &stuck, 0);
 	submit = offer(self, self->pair.tx, &head, 2, 1);
 	EXPECT_EQ(2, submit.accepted);
@@ -318,7 +283,7 @@ TEST_F(limits, memory_of_the_queue)
 	/* All of it is free again. */
 	pair_close(&self->pair);
 	pair_open(&self->pair, TCP4, 0);
-	ASSERT_EQ(0, set("max_queued_memory", 4096));
+	ASSERT_EQ(0, parameter_set("max_queued_memory", 4096));
 	for (i = 0; i < 3; i++) {
 		submit_one(self->device, self->pair.tx, &head, i);
 		EXPECT_STREQ("", completes(self->device, i, 4000, 0, 0));
@@ -335,8 +300,8 @@ TEST_F(limits, lowered_below)
 	pair_open(&pair, TCP4, 0);
 	submit = offer(self, pair.tx, &self->part, 20, 0);
 	EXPECT_EQ(20, submit.accepted);
-	ASSERT_EQ(0, set("max_completions", 1));
-	ASSERT_EQ(0, set("max_transfers", 1));
+	ASSERT_EQ(0, parameter_set("max_completions", 1));
+	ASSERT_EQ(0, parameter_set("max_transfers", 1));
 	EXPECT_EQ(POLLIN, events(self->device));
 	submit = offer(self, pair.tx, &self->part, 1, 20);
 	EXPECT_EQ(0, submit.accepted);
@@ -360,8 +325,8 @@ TEST_F(limits, segments_and_memory)
 	size_t i;
 
 	pair_open(&pair, TCP4, 0);
-	ASSERT_EQ(0, set("max_segments", 4));
-	ASSERT_EQ(0, set("max_memory", 5000));
+	ASSERT_EQ(0, parameter_set("max_segments", 4));
+	ASSERT_EQ(0, parameter_set("max_memory", 5000));
 	device_info(self->device, &info);
 	EXPECT_EQ(4, info.max_segments);
 	EXPECT_EQ(5000, info.max_memory);
@@ -400,9 +365,9 @@ TEST_F(limits, most_segments)
 		parts[i] = of_file(&self->file, i % 100, 2000);
 	total = parts_total(parts, ARRAY_SIZE(parts));
 	transfer = transfer_of(pair.tx, parts, ARRAY_SIZE(parts), 1);
-	ASSERT_EQ(0, set("max_segments", ARRAY_SIZE(parts)));
+	ASSERT_EQ(0, parameter_set("max_segments", ARRAY_SIZE(parts)));
 	submit_all(self->device, &transfer, 1);
-	ASSERT_EQ(0, set("max_segments", 4));
+	ASSERT_EQ(0, parameter_set("max_segments", 4));
 	EXPECT_TRUE(cursor_take(&cursor, pair.rx, total));
 	EXPECT_STREQ("", cursor_verdict(&cursor, total));
 	reap(self->device, &done, 1);
@@ -416,13 +381,13 @@ TEST_F(limits, told_by_info)
 	struct zcopy_info info;
 
 	device_info(self->device, &info);
-	EXPECT_EQ(get("max_segments"), info.max_segments);
-	EXPECT_EQ(get("max_memory"), info.max_memory);
-	EXPECT_EQ(get("max_transfers"), info.max_transfers);
-	EXPECT_EQ(get("max_completions"), info.max_completions);
-	EXPECT_EQ(get("max_queued_memory"), info.max_queued_memory);
-	ASSERT_EQ(0, set("max_transfers", 123));
-	ASSERT_EQ(0, set("max_completions", 456));
+	EXPECT_EQ(parameter_get("max_segments"), info.max_segments);
+	EXPECT_EQ(parameter_get("max_memory"), info.max_memory);
+	EXPECT_EQ(parameter_get("max_transfers"), info.max_transfers);
+	EXPECT_EQ(parameter_get("max_completions"), info.max_completions);
+	EXPECT_EQ(parameter_get("max_queued_memory"), info.max_queued_memory);
+	ASSERT_EQ(0, parameter_set("max_transfers", 123));
+	ASSERT_EQ(0, parameter_set("max_completions", 456));
 	device_info(self->device, &info);
 	EXPECT_EQ(123, info.max_transfers);
 	EXPECT_EQ(456, info.max_completions);
@@ -435,21 +400,21 @@ TEST_F(limits, ranges)
 	for (i = 0; i < ARRAY_SIZE(limits); i++) {
 		const struct limit *limit = &limits[i];
 
-		EXPECT_EQ(limit->usual, get(limit->name));
-		EXPECT_EQ(-ERANGE, set(limit->name, limit->min - 1));
-		EXPECT_EQ(-ERANGE, set(limit->name, limit->max + 1));
-		EXPECT_EQ(-ERANGE, set(limit->name, ~0U));
-		EXPECT_EQ(-ERANGE, set_text(limit->name, "4294967297"));
-		EXPECT_EQ(-EINVAL, set_text(limit->name, "-1"));
-		EXPECT_EQ(-EINVAL, set_text(limit->name, "many"));
-		EXPECT_EQ(-EINVAL, set_text(limit->name, "5000 1"));
-		EXPECT_EQ(limit->usual, get(limit->name));
-		EXPECT_EQ(0, set(limit->name, limit->min));
-		EXPECT_EQ(limit->min, get(limit->name));
-		EXPECT_EQ(0, set(limit->name, limit->max));
-		EXPECT_EQ(limit->max, get(limit->name));
-		EXPECT_EQ(0, set_text(limit->name, "0x1000\n"));
-		EXPECT_EQ(4096, get(limit->name));
+		EXPECT_EQ(limit->usual, parameter_get(limit->name));
+		EXPECT_EQ(-ERANGE, parameter_set(limit->name, limit->min - 1));
+		EXPECT_EQ(-ERANGE, parameter_set(limit->name, limit->max + 1));
+		EXPECT_EQ(-ERANGE, parameter_set(limit->name, ~0U));
+		EXPECT_EQ(-ERANGE, parameter_set_text(limit->name, "4294967297"));
+		EXPECT_EQ(-EINVAL, parameter_set_text(limit->name, "-1"));
+		EXPECT_EQ(-EINVAL, parameter_set_text(limit->name, "many"));
+		EXPECT_EQ(-EINVAL, parameter_set_text(limit->name, "5000 1"));
+		EXPECT_EQ(limit->usual, parameter_get(limit->name));
+		EXPECT_EQ(0, parameter_set(limit->name, limit->min));
+		EXPECT_EQ(limit->min, parameter_get(limit->name));
+		EXPECT_EQ(0, parameter_set(limit->name, limit->max));
+		EXPECT_EQ(limit->max, parameter_get(limit->name));
+		EXPECT_EQ(0, parameter_set_text(limit->name, "0x1000\n"));
+		EXPECT_EQ(4096, parameter_get(limit->name));
 	}
 }
 

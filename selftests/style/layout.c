@@ -38,7 +38,7 @@ SIZE(zcopy_send, 72);
 FIELD(zcopy_send, completion, 0);
 FIELD(zcopy_send, transfer, 24);
 
-SIZE(zcopy_info, 40);
+SIZE(zcopy_info, 80);
 FIELD(zcopy_info, version, 0);
 FIELD(zcopy_info, transfer_flags, 4);
 FIELD(zcopy_info, features, 8);
@@ -48,6 +48,9 @@ FIELD(zcopy_info, batch_bytes, 24);
 FIELD(zcopy_info, max_queued_memory, 28);
 FIELD(zcopy_info, max_transfers, 32);
 FIELD(zcopy_info, max_completions, 36);
+FIELD(zcopy_info, max_user_contexts, 40);
+FIELD(zcopy_info, user_contexts, 56);
+FIELD(zcopy_info, reserved, 76);
 
 SIZE(zcopy_stats, 104);
 FIELD(zcopy_stats, scope, 0);
@@ -80,7 +83,7 @@ SIZE(zcopy_uring, 16);
 FIELD(zcopy_uring, transfer, 0);
 FIELD(zcopy_uring, completion, 8);
 
-_Static_assert(ZCOPY_IOC_INFO == 0xc028dc00, "ZCOPY_IOC_INFO has changed");
+_Static_assert(ZCOPY_IOC_INFO == 0xc050dc00, "ZCOPY_IOC_INFO has changed");
 _Static_assert(ZCOPY_IOC_STATS == 0xc068dc01, "ZCOPY_IOC_STATS has changed");
 _Static_assert(ZCOPY_IOC_SEND == 0xc048dc02, "ZCOPY_IOC_SEND has changed");
 _Static_assert(ZCOPY_IOC_SUBMIT == 0xc038dc03,

@@ -79,7 +79,8 @@ struct zcopy_segment {
  *	the second one always by read(2) or %ZCOPY_IOC_SUBMIT. The transfer
  *	counts twice for the limits of the queue.
  * %ZCOPY_USER_READAHEAD
- *	Read ahead exactly zcopy_transfer.readahead pages. Without this flag
+ *	Read ahead exactly zcopy_transfer.readahead pages, of which no more
+ *	than 8 MiB are asked for at a time. Without this flag
  *	the larger of that number and the kernel's own heuristic is used. A file
  *	that must be asked for its bytes is read ahead as its own filesystem
  *	does it.
@@ -361,6 +362,21 @@ struct zcopy_uring {
  * @max_transfers:  transfers of a context that have not ended
  * @max_completions: transfers of a context that have not ended and completions
  *                  not read, together
+ * @max_user_contexts: opens of the device of a user; open(2) says EMFILE
+ * @max_user_transfers: queued transfers of a user that have not been released
+ * @max_user_pages: pages of kernel memory of a user's transfers and completions,
+ *                  of all that is allocated for them
+ * @max_user_reads: pages that a user's transfers wait for without a thread
+ * @user_contexts:  how many the calling user has now ...
+ * @user_transfers: ... those of calls that wait included
+ * @user_pages:     ditto
+ * @user_reads:     ditto
+ * @user_leases:    leases that he has; not more than RLIMIT_NOFILE, unless he has
+ *                  CAP_SYS_RESOURCE
+ * @reserved:       0
+ *
+ * A user is a real user id; of a user namespace's users the owner has all that
+ * they have, too. Who is below his limit is let in, and may go beyond it with that.
  */
 struct zcopy_info {
 	__u32 version;
@@ -372,6 +388,16 @@ struct zcopy_info {
 	__u32 max_queued_memory;
 	__u32 max_transfers;
 	__u32 max_completions;
+	__u32 max_user_contexts;
+	__u32 max_user_transfers;
+	__u32 max_user_pages;
+	__u32 max_user_reads;
+	__u32 user_contexts;
+	__u32 user_transfers;
+	__u32 user_pages;
+	__u32 user_reads;
+	__u32 user_leases;
+	__u32 reserved;
 };
 
 /* Whose counters ZCOPY_IOC_STATS reads. */
@@ -433,10 +459,12 @@ struct zcopy_stats {
  * known part is zero (INFO, STATS); what goes in must be zero (SEND, E2BIG).
  *
  * %ZCOPY_IOC_INFO
- *	Version, features, limits.
+ *	Version, features, limits, and the calling user's use. ENOMEM.
  *
  * %ZCOPY_IOC_STATS
  *	Counters. EINVAL also: unknown scope or a reserved word that is not 0.
+ *	EPERM: %ZCOPY_STATS_MODULE is for who has CAP_SYS_ADMIN or CAP_NET_ADMIN
+ *	in the first user namespace.
  *
  * %ZCOPY_IOC_SEND
  *	One transfer on the calling thread. It returns 0 when the transfer was
@@ -480,6 +508,8 @@ struct zcopy_stats {
  *	                 and the file belongs to another user (see CAP_LEASE)
  *	EAGAIN           %ZCOPY_LEASE and the file is open for writing, or
  *	                 somebody waits for that
+ *	EMFILE           %ZCOPY_LEASE and the user has as many leases as
+ *	                 RLIMIT_NOFILE allows open files
  *	ENOLCK           %ZCOPY_LEASE and its filesystem, or fs.leases-enable,
  *	                 grants no leases; memfd and System V shared memory,
  *	                 which nobody opens, have none

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* zcopy stat */
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +10,8 @@
 static const char help[] =
 	"Usage: zcopy stat [--raw]\n"
 	"\n"
-	"Show the version, features and limits of the loaded module, and its counters\n"
-	"since it was loaded.\n"
+	"Show the version, features and limits of the loaded module, what you have of\n"
+	"them, and its counters since it was loaded, for administrators.\n"
 	"\n"
 	"  --raw   print one NAME=NUMBER a line, for scripts\n"
 	"  --help  print this\n";
@@ -89,6 +90,28 @@ static void print_bits(const char *title, const struct bit *bits, size_t count,
 	putchar('\n');
 }
 
+/* What the user has by now, this command included, and may have. */
+static void print_use(const struct zcopy_info *info)
+{
+	const struct {
+		const char *name;
+		__u32 use;
+		__u32 limit;
+	} rows[] = {
+		{ "opens of the device", info->user_contexts,
+		  info->max_user_contexts },
+		{ "transfers", info->user_transfers, info->max_user_transfers },
+		{ "pages of memory", info->user_pages, info->max_user_pages },
+		{ "reads under way", info->user_reads, info->max_user_reads },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		printf("%-12s %10u of %10u  %s\n", i ? "" : "you have",
+		       rows[i].use, rows[i].limit, rows[i].name);
+	printf("%-12s %10u %13s  leases\n", "", info->user_leases, "");
+}
+
 static void print_human(const struct zcopy_info *info,
 			const struct zcopy_stats *stats)
 {
@@ -105,6 +128,12 @@ static void print_human(const struct zcopy_info *info,
 	printf("%-12s a context: %u transfers, %u completions, %u bytes of memory\n\n",
 	       "", info->max_transfers, info->max_completions,
 	       info->max_queued_memory);
+	print_use(info);
+	if (!stats) {
+		puts("\nWhat all users have done is told to administrators.");
+		return;
+	}
+	putchar('\n');
 	for (i = 0; i < ARRAY_SIZE(counters); i++)
 		printf("%20llu  %s\n", counter_value(stats, &counters[i]),
 		       counters[i].meaning);
@@ -122,7 +151,15 @@ static void print_raw(const struct zcopy_info *info,
 	printf("max_transfers=%u\nmax_completions=%u\nmax_queued_memory=%u\n",
 	       info->max_transfers, info->max_completions,
 	       info->max_queued_memory);
-	for (i = 0; i < ARRAY_SIZE(counters); i++)
+	printf("max_user_contexts=%u\nmax_user_transfers=%u\n",
+	       info->max_user_contexts, info->max_user_transfers);
+	printf("max_user_pages=%u\nmax_user_reads=%u\n",
+	       info->max_user_pages, info->max_user_reads);
+	printf("user_contexts=%u\nuser_transfers=%u\nuser_pages=%u\n",
+	       info->user_contexts, info->user_transfers, info->user_pages);
+	printf("user_reads=%u\nuser_leases=%u\n", info->user_reads,
+	       info->user_leases);
+	for (i = 0; stats && i < ARRAY_SIZE(counters); i++)
 		printf("%s=%llu\n", counters[i].name,
 		       counter_value(stats, &counters[i]));
 }
@@ -137,7 +174,7 @@ int command_stat(int argc, char **argv)
 	struct zcopy_stats stats;
 	struct zcopy_info info;
 	struct zcopy *zcopy;
-	bool raw = false;
+	bool raw = false, told;
 	int error;
 	int c;
 
@@ -165,11 +202,12 @@ int command_stat(int argc, char **argv)
 	if (!error)
 		error = zcopy_stats(zcopy, ZCOPY_STATS_MODULE, &stats);
 	zcopy_close(zcopy);
-	if (error)
+	told = error != -EPERM;
+	if (error && told)
 		return device_error(-error);
 	if (raw)
-		print_raw(&info, &stats);
+		print_raw(&info, told ? &stats : NULL);
 	else
-		print_human(&info, &stats);
+		print_human(&info, told ? &stats : NULL);
 	return STATUS_OK;
 }

@@ -233,11 +233,14 @@ int zcopy_send(struct zcopy *zcopy, const struct zcopy_transfer *transfer,
  *
  * @param zcopy  a context
  * @param scope  ZCOPY_STATS_CONTEXT for what went through this context,
- *               ZCOPY_STATS_MODULE for everything since the module was loaded
+ *               ZCOPY_STATS_MODULE for everything since the module was loaded,
+ *               for administrators
  * @param stats  filled on success, else untouched
  *
  * @retval 0
  * @retval -EINVAL  unknown @p scope
+ * @retval -EPERM   ZCOPY_STATS_MODULE, and the program has neither CAP_SYS_ADMIN
+ *                  nor CAP_NET_ADMIN
  * @retval -EBADF   the program has closed the context's descriptor
  * @retval -ENOTTY  the program has closed the context's descriptor, and its
  *                  number now belongs to something else
