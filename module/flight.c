@@ -54,6 +54,8 @@ struct zcopy_leg {
  * @submitter: whose it is, if it has bytes of a transfer whose release is waited
  *            for, which keeps it; else NULL
  * @route:    see known_to_copy
+ * @sk:       the socket, while it is sent to; under its lock
+ * @starved:  it had no memory for what was to be attached
  * @work:     ends it, if there is a @submitter, where that may sleep
  * @dropping: the superblock of folios that may have to leave the page cache, or
  *            NULL
@@ -76,6 +78,8 @@ struct zcopy_flight {
 	struct zcopy_context *context;
 	struct zcopy_submitter *submitter;
 	unsigned long route;
+	struct sock *sk;
+	bool starved;
 	struct zcopy_work work;
 	struct super_block *dropping;
 	unsigned int held;
@@ -303,17 +307,45 @@ static const struct ubuf_info_ops flight_ops = {
 	.link_skb = link_skb,
 };
 
+/*
+ * TCP calls an skb of nothing but MSG_ZEROCOPY's fragments pure, and charges the
+ * socket nothing for it: who sends that has pinned memory of his own and paid for
+ * it. These are pages of the page cache, which count as sendfile(2)'s do: have the
+ * socket's memory for them reserved, and the skb an ordinary one. Under the socket's
+ * lock. Returns how many of @len bytes there is memory for.
+ */
+static size_t reserve(struct sk_buff *skb, size_t len)
+{
+	struct ubuf_info *ubuf = skb_zcopy(skb);
+	struct zcopy_flight *flight = container_of(ubuf, struct zcopy_flight, ubuf);
+	struct sock *sk = flight->sk;
+
+	/* Of one with bytes TCP has asked itself. */
+	if (skb->len || !skb_zcopy_pure(skb))
+		return len;
+	if (!sk_wmem_schedule(sk, len))
+		len = clamp_t(long, sk->sk_forward_alloc, 0, len);
+	if (len)
+		skb_shinfo(skb)->flags &= ~SKBFL_PURE_ZEROCOPY;
+	else
+		flight->starved = true;
+	return len;
+}
+
 /* Put what comes next of the gather list on an skb; as much as goes in. */
 static int attach(struct sk_buff *skb, struct iov_iter *from, size_t length)
 {
 	struct skb_shared_info *shared = skb_shinfo(skb);
-	const size_t wanted = min(length, iov_iter_count(from));
+	const size_t wanted = reserve(skb, min(length, iov_iter_count(from)));
 	const struct bio_vec *vec = from->bvec;
 	size_t skip = from->iov_offset;
 	unsigned int nr = shared->nr_frags;
 	size_t left = wanted;
 	bool managed;
 
+	/* The only error that ends the call. */
+	if (!wanted)
+		return -EFAULT;
 	/* Fragments with references of their own cannot be told from others. */
 	if (!nr)
 		shared->flags |= SKBFL_MANAGED_FRAG_REFS;
@@ -375,6 +407,8 @@ static struct zcopy_flight *create(const struct zcopy_batch *batch)
 	flight->copied = false;
 	flight->context = context;
 	flight->route = 0;
+	flight->sk = NULL;
+	flight->starved = false;
 	flight->held = 0;
 	flight->nr_legs = 0;
 	for (leg = 0; leg < batch->nr_parts; leg++)
@@ -459,7 +493,8 @@ static void settle(struct zcopy_flight *flight)
  * @copy:   have the socket copy the bytes, since it cannot keep track
  * @counted: the caller knows of itself that the kernel copies
  *
- * Return: bytes accepted, at least 1; -ENOMEM; or the socket's error.
+ * Return: bytes accepted, at least 1; -ENOMEM; -ENOSR, the socket has room but no
+ * memory; or the socket's error.
  */
 ssize_t zcopy_flight_send(struct socket *socket, struct zcopy_batch *batch,
 			  unsigned int flags, bool copy, bool counted)
@@ -472,6 +507,7 @@ ssize_t zcopy_flight_send(struct socket *socket, struct zcopy_batch *batch,
 	if (!flight)
 		return -ENOMEM;
 	flight->route = route_of(socket);
+	flight->sk = socket->sk;
 	flight->counted = counted;
 	if (!copy) {
 		msg.msg_flags |= MSG_ZEROCOPY;
@@ -483,6 +519,8 @@ ssize_t zcopy_flight_send(struct socket *socket, struct zcopy_batch *batch,
 	sent = sock_sendmsg(socket, &msg);
 	if (sent > 0)
 		load(flight, batch, sent);
+	else if (flight->starved)
+		sent = -ENOSR;
 	if (copy)
 		settle(flight);
 	else

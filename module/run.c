@@ -484,11 +484,12 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 				break;
 			}
 			err = zcopy_source_wait(xfer);
-		} else if (err == -EAGAIN && !(may & ZCOPY_MAY_WAIT)) {
+		} else if ((err == -EAGAIN || err == -ENOSR) &&
+			   !(may & ZCOPY_MAY_WAIT)) {
 			trace_zcopy_wait(xfer, false);
 			why = ZCOPY_RUN_SPACE;
 			break;
-		} else if (err == -EAGAIN && !may_block(xfer, may)) {
+		} else if (err == -ENOSR || (err == -EAGAIN && !may_block(xfer, may))) {
 			err = zcopy_sink_wait(xfer->target, &patience, in_vain++);
 		} else if (!(may & ZCOPY_MAY_WAIT) && is_called_away(err)) {
 			why = ZCOPY_RUN_SLICE;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a queued transfer costs the kernel, and who pays for it. */
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,6 +21,7 @@
 #define SMALL		(64 * 1024)	/* of a socket buffer */
 #define TRANSFERS	8000
 #define MOST		1024		/* bytes a transfer */
+#define PEERS		40
 #define ROOT		"/sys/fs/cgroup"
 #define GROUP		ROOT "/zcopy_memory"
 
@@ -180,6 +185,126 @@ TEST_F(memory, at_the_limit_of_the_group)
 		queue_until_refused(self);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
+}
+
+/* What sockets have of a peer who does not read, and what it is said to take. */
+struct held {
+	int64_t queued;		/* bytes that are not acknowledged */
+	int64_t tcp;		/* of all sockets, by sockstat */
+	int64_t group;		/* by memory.stat */
+};
+
+static int64_t tcp_memory(void)
+{
+	FILE *stat = fopen("/proc/net/sockstat", "re");
+	long long pages = -1;
+	char line[200];
+
+	if (!stat)
+		die("open sockstat");
+	while (fgets(line, sizeof(line), stat))
+		if (sscanf(line, "TCP: inuse %*d orphan %*d tw %*d alloc %*d mem %lld",
+			   &pages) == 1)
+			break;
+	fclose(stat);
+	if (pages < 0)
+		die("no mem in sockstat");
+	return pages * PAGE;
+}
+
+static int64_t queued_by(const struct pair *pairs)
+{
+	int64_t sum = 0;
+	int i, bytes;
+
+	for (i = 0; i < PEERS; i++) {
+		if (ioctl(pairs[i].tx, SIOCOUTQ, &bytes))
+			die("SIOCOUTQ");
+		sum += bytes;
+	}
+	return sum;
+}
+
+static void fill_by_sendfile(FIXTURE_DATA(memory) *self, const struct pair *pairs)
+{
+	off_t offset;
+	int i;
+
+	for (i = 0; i < PEERS; i++) {
+		set_nonblocking(pairs[i].tx);
+		offset = 0;
+		while (sendfile(pairs[i].tx, self->file.fd, &offset, SIZE) > 0)
+			;
+	}
+}
+
+/* Sends to peers that do not read, until nothing moves any more; in the group. */
+static void hold(FIXTURE_DATA(memory) *self, bool queue, struct held *held)
+{
+	struct pair pairs[PEERS];
+	struct held before = {};
+	int64_t queued = -1;
+	int device, i, still = 0;
+
+	write_file(GROUP "/cgroup.procs", "0");
+	device = device_open();
+	for (i = 0; i < PEERS; i++)
+		pair_open(&pairs[i], WIRE4, SMALL);
+	before.tcp = tcp_memory();
+	before.group = figure("sock");
+	for (i = 0; queue && i < PEERS; i++)
+		submit_one(device, pairs[i].tx, &self->part, i);
+	/* A card and its interrupts are between the sockets. */
+	for (i = 0; still < 50 && i < 2000 * slowdown(); i++) {
+		if (!queue)
+			fill_by_sendfile(self, pairs);
+		held->queued = queued_by(pairs);
+		still = held->queued == queued ? still + 1 : 0;
+		queued = held->queued;
+		poll(NULL, 0, 10);
+	}
+	held->tcp = tcp_memory() - before.tcp;
+	held->group = figure("sock") - before.group;
+}
+
+/*
+ * Pages of the page cache that a socket has are its memory, whoever sent them: who
+ * limits that limits both.
+ */
+TEST_F(memory, of_the_network)
+{
+	struct held *held = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int i, status;
+
+	ASSERT_NE(MAP_FAILED, held);
+	for (i = 0; i < 2; i++) {
+		pid_t child = fork();
+
+		ASSERT_LE(0, child);
+		if (!child) {
+			hold(self, i, &held[i]);
+			_exit(0);
+		}
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		ASSERT_EQ(0, status);
+		EXPECT_TRUE(await_active(0));
+		TH_LOG("%s: %lld KiB queued, %lld of TCP, %lld of the group",
+		       i ? "zcopy" : "sendfile", (long long)held[i].queued / 1024,
+		       (long long)held[i].tcp / 1024,
+		       (long long)held[i].group / 1024);
+	}
+	/*
+	 * Of what is queued, be it more or less. Each processor keeps up to 1 MiB back
+	 * from the sum for all sockets.
+	 */
+	EXPECT_LT(PEERS * SMALL / 4, held[0].queued);
+	EXPECT_LT(PEERS * SMALL / 4, held[1].queued);
+	EXPECT_LT(held[0].tcp * 0.75 / held[0].queued,
+		  (double)held[1].tcp / held[1].queued);
+	EXPECT_LT(held[0].group * 0.9 / held[0].queued,
+		  (double)held[1].group / held[1].queued);
+	munmap(held, PAGE);
 }
 
 TEST_HARNESS_MAIN
