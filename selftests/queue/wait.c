@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ZCOPY_IOC_SUBMIT that waits: for so many, for so long, and for no longer. */
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/late.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
@@ -219,42 +216,27 @@ TEST_F(wait, taken_by_another)
 /* One that is refused after all: its memory is late in coming, its file wrong. */
 TEST_F(wait, for_a_refused_one)
 {
-	const size_t page = sysconf(_SC_PAGESIZE);
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register area = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_zeropage zeros = {};
 	struct part parts[] = { self->part, self->stuck };
-	int late = syscall(SYS_userfaultfd, O_CLOEXEC);
-	struct uffd_msg message;
 	struct call refused, call;
-	void *memory;
+	struct late late;
 
-	ASSERT_LE(0, late);
-	memory = mmap(NULL, page, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, memory);
-	area.range.start = (uintptr_t)memory;
-	area.range.len = page;
-	zeros.range = area.range;
-	ASSERT_EQ(0, ioctl(late, UFFDIO_API, &api));
-	ASSERT_EQ(0, ioctl(late, UFFDIO_REGISTER, &area));
-	parts[0].segment.addr = area.range.start;
+	late_make(&late, PAGE);
+	parts[0].segment.addr = (uintptr_t)late.memory;
 	parts[1].segment.fd = 1 << 20;
 
 	call_prepare(&refused, self->device, 0, 0);
 	refused.transfer = transfer_of(self->open.tx, parts, 2, 1);
 	refused.submit.nr_transfers = 1;
 	ASSERT_EQ(0, pthread_create(&refused.thread, NULL, call_run, &refused));
-	ASSERT_EQ(sizeof(message), read(late, &message, sizeof(message)));
+	ASSERT_TRUE(late_await(&late, 1));
 	call_prepare(&call, self->device, 1, -1);
 	call_start(_metadata, &call);
-	ASSERT_EQ(0, ioctl(late, UFFDIO_ZEROPAGE, &zeros));
+	late_come(&late);
 	pthread_join(refused.thread, NULL);
 	EXPECT_EQ(-EBADF, refused.submit.error);
 	pthread_join(call.thread, NULL);
 	expect_done(_metadata, &call, 0);
-	munmap(memory, page);
-	close(late);
+	late_close(&late);
 }
 
 static void ignore(int signal)

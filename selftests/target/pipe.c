@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A pipe as target: bytes, room, errors, and that nobody keeps its pages. */
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/late.h"
 #include "lib/rest.h"
 #include "lib/ring.h"
 #include "lib/submit.h"
@@ -447,29 +446,18 @@ TEST_F(pipe, locked)
 	const struct part parts[] = { of_memory(0, 1),
 				      of_file(&self->file, 0, 100),
 				      of_file(&self->file, 100, 50) };
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register area = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_zeropage zeros = {};
 	struct cursor cursor = { .parts = parts, .nr = 3 };
 	struct zcopy_completion completion;
 	struct fault fault = { .rx = self->rx };
-	struct uffd_msg message;
-	int late = syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct late late;
 
-	ASSERT_LE(0, late);
-	fault.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, fault.page);
-	area.range.start = (uintptr_t)fault.page;
-	area.range.len = PAGE;
-	zeros.range = area.range;
-	ASSERT_EQ(0, ioctl(late, UFFDIO_API, &api));
-	ASSERT_EQ(0, ioctl(late, UFFDIO_REGISTER, &area));
+	late_make(&late, PAGE);
+	fault.page = late.memory;
 	EXPECT_EQ(0, send_parts(self->device, self->tx, parts, 1, 0,
 				&completion));
 	ASSERT_EQ(0, pthread_create(&fault.thread, NULL, read_to_page, &fault));
 	/* He has the lock now. */
-	ASSERT_EQ(sizeof(message), read(late, &message, sizeof(message)));
+	ASSERT_TRUE(late_await(&late, 1));
 
 	submit_one(self->device, self->tx, &parts[1], 1);
 	EXPECT_EQ(0, reap_now(self->device, &completion, 1));
@@ -483,15 +471,14 @@ TEST_F(pipe, locked)
 	EXPECT_EQ(-EAGAIN, completion.error);
 	EXPECT_EQ(0, completion.bytes);
 
-	ASSERT_EQ(0, ioctl(late, UFFDIO_ZEROPAGE, &zeros));
+	late_come(&late);
 	pthread_join(fault.thread, NULL);
 	EXPECT_EQ(1, fault.result);
 	cursor_compare(&cursor, fault.page, 1);
 	EXPECT_STREQ("", completes(self->device, 1, 100, 0, 0));
 	EXPECT_TRUE(cursor_take(&cursor, self->rx, 100));
 	EXPECT_STREQ("", cursor_verdict(&cursor, 101));
-	munmap(fault.page, PAGE);
-	close(late);
+	late_close(&late);
 }
 
 TEST_F(pipe, ring)
