@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Waiting, shell commands, and the time that all of it may take. */
+#include <grp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "common.h"
@@ -111,4 +113,32 @@ void descriptors_allow(size_t nr)
 		limit.rlim_max = nr;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		die("allow %zu descriptors", nr);
+}
+
+void become(uid_t user)
+{
+	if (setgroups(0, NULL) || setresgid(user, user, user) ||
+	    setresuid(user, user, user))
+		die("change to user %u", user);
+}
+
+int as_user(uid_t user, int (*work)(void *argument), void *argument)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		become(user);
+		_exit(work(argument));
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		die("run a process of user %u", user);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+unsigned int how_often(unsigned int usual)
+{
+	const char *full = getenv("ZCOPY_FULL");
+
+	return usual * (full && *full ? 10 : 1) / slowdown();
 }

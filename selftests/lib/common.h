@@ -62,4 +62,15 @@ int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Allow this process so many descriptors. */
 void descriptors_allow(size_t nr);
 
+/* From now on the process is that user's, and of no other group. */
+void become(uid_t user);
+/* Runs in a process of its own, of a user; its exit status, or -1. */
+int as_user(uid_t user, int (*work)(void *argument), void *argument);
+
+/*
+ * How often something is tried that is tried so often usually: less in a slow
+ * kernel, and ten times that in a full run.
+ */
+unsigned int how_often(unsigned int usual);
+
 #endif /* COMMON_H */

@@ -4,7 +4,6 @@
  * and no longer, and what arrives is of one version of the file.
  */
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -194,9 +193,7 @@ TEST_F(lease, refused_to_another_user)
 	if (!child) {
 		struct zcopy_segment mine = of_file(&self->other, 0, 9).segment;
 
-		if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-		    setresuid(NOBODY, NOBODY, NOBODY))
-			die("become another user");
+		become(NOBODY);
 		expect_refused(_metadata, self, -EACCES);
 		self->transfer.segments = (uintptr_t)&mine;
 		EXPECT_EQ(0, fly(SEND, self->device, &self->transfer, &done));
