@@ -58,7 +58,8 @@ Variables:
                     modules; default: in the VM the newest 6.12 of this suite
   KDIR=<folder>     kernel headers to build and install the module with
   DEBUG=yes         vm: in the kernel of check-debug
-  FULL=1            check-debug: the slow tests too (two hours)
+  FULL=1            check-debug: the slow tests too (two hours); there and in check
+                    races are tried ten times as often
   TESTS='...'       check, check-debug: these tests and groups of tests only, like
                     'queue release/sync nginx' (see "make tests-list")
   BENCH='...'       bench: options and names, like '-r 3 small'

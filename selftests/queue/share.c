@@ -2,6 +2,7 @@
 /* One queue, many hands: dup(), fork(), and the device sent over a socket. */
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -262,6 +263,74 @@ TEST_F(share, lost_in_its_target_by_the_living)
 TEST_F(share, lost_in_its_target)
 {
 	EXPECT_EQ(0, in_child(lose_in_the_target, self, self->device));
+	EXPECT_TRUE(await_active(0));
+}
+
+#define TRIES	3000
+
+/* One thread submits, another closes the descriptor: whatever comes first. */
+struct race {
+	pthread_t thread;
+	const struct part *part;
+	unsigned int tries;
+	int device;
+	int target;
+	unsigned int begun;	/* atomic: tries */
+	unsigned int done;	/* atomic: ditto */
+};
+
+static void spin(unsigned int times)
+{
+	while (times--)
+		__asm__ volatile("");
+}
+
+static void *submit_meanwhile(void *argument)
+{
+	struct race *race = argument;
+	unsigned int i;
+
+	for (i = 1; i <= race->tries; i++) {
+		struct zcopy_transfer transfer;
+		struct zcopy_submit submit;
+
+		/* Workers want a processor too. */
+		while (__atomic_load_n(&race->begun, __ATOMIC_ACQUIRE) != i)
+			sched_yield();
+		transfer = transfer_of(race->target, race->part, 1, i);
+		submit = submit_of(&transfer, 1);
+		spin(i % 97 * 4);
+		submit_call(race->device, &submit);
+		__atomic_store_n(&race->done, i, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* The call itself may be who has the device last, and must see that. */
+TEST_F(share, lost_in_its_target_while_it_submits)
+{
+	struct race race = { .part = &self->parts[0],
+			     .tries = how_often(TRIES) };
+	unsigned int i;
+
+	ASSERT_EQ(0, pthread_create(&race.thread, NULL, submit_meanwhile,
+				    &race));
+	for (i = 1; i <= race.tries; i++) {
+		struct pair pair;
+
+		race.device = device_open();
+		pair_open(&pair, UNIX, 0);
+		race.target = pair.tx;
+		send_descriptor(pair.rx, race.device);
+		send_descriptor(pair.rx, pair.rx);
+		__atomic_store_n(&race.begun, i, __ATOMIC_RELEASE);
+		spin(rand() % 2000);
+		close(race.device);
+		while (__atomic_load_n(&race.done, __ATOMIC_ACQUIRE) != i)
+			sched_yield();
+		pair_close(&pair);
+	}
+	pthread_join(race.thread, NULL);
 	EXPECT_TRUE(await_active(0));
 }
 

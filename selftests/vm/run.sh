@@ -76,6 +76,7 @@ interactive=$interactive
 terminal_size=${terminal_size@Q}
 command=${command@Q}
 export ZCOPY_SLOWDOWN=${SLOWDOWN:-1}
+export ZCOPY_FULL=${FULL:-}
 JOB
 PATH+=:/usr/sbin:/sbin
 truncate -s 16G "$run/ext4" "$run/xfs"
