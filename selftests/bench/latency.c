@@ -253,7 +253,7 @@ static void wait_for_hung(int report)
 	}
 	if (ioctl(device, ZCOPY_IOC_SUBMIT, &submit) || submit.accepted != HUNG)
 		err(1, "submit");
-	if (!hung_await(&hung))
+	if (!hung_await(&hung, 1))
 		errx(1, "nobody waits");
 	if (write(report, "", 1) != 1)
 		err(1, "report");

@@ -89,8 +89,11 @@ static void *serve(void *argument)
 		if (n < (ssize_t)sizeof(*in))
 			return NULL;
 		len = answer_to(in, &answer);
-		if (in->opcode == FUSE_READ || in->opcode == FUSE_WRITE)
+		if (in->opcode == FUSE_READ || in->opcode == FUSE_WRITE) {
+			hung->thread = in->pid;
+			hung->user = in->uid;
 			__atomic_fetch_add(&hung->asked, 1, __ATOMIC_SEQ_CST);
+		}
 		if (len == 1)
 			continue;
 		out.unique = in->unique;
@@ -131,11 +134,11 @@ void hung_make(struct hung *hung)
 		die("open " PLACE "/file");
 }
 
-bool hung_await(struct hung *hung)
+bool hung_await(struct hung *hung, unsigned int nr)
 {
 	uint64_t since = 0;
 
-	while (!__atomic_load_n(&hung->asked, __ATOMIC_SEQ_CST))
+	while (__atomic_load_n(&hung->asked, __ATOMIC_SEQ_CST) < nr)
 		if (!patience(&since))
 			return false;
 	return true;

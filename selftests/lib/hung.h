@@ -9,6 +9,8 @@ struct hung {
 	int server;		/* descriptor of /dev/fuse, its only one */
 	int fd;			/* the open file, of 1 GiB */
 	unsigned int asked;	/* atomic; reads and writes that nobody answers */
+	pid_t thread;		/* of the last of them, as the server is told ... */
+	uid_t user;		/* ... and whose it is */
 };
 
 /*
@@ -16,7 +18,7 @@ struct hung {
  * long as the process lives.
  */
 void hung_make(struct hung *hung);
-/* True when the server comes to have been asked to read or write. */
-bool hung_await(struct hung *hung);
+/* True when the server comes to have been asked so often to read or write. */
+bool hung_await(struct hung *hung, unsigned int nr);
 
 #endif /* HUNG_H */

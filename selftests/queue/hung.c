@@ -14,19 +14,25 @@
 #include "lib/disk.h"
 #include "lib/hung.h"
 #include "lib/loading.h"
+#include "lib/place.h"
 #include "lib/submit.h"
 #include "lib/threads.h"
 #include "lib/watch.h"
 
 #define SEED	421U
 #define SIZE	(256 * KIB)
-#define MANY	300
+#define MANY	300		/* targets */
+
+/* Two users, and neither is root. */
+#define ATTACKER	65533
+#define VICTIM		65534
 
 FIXTURE(hung)
 {
 	struct watch watch;
-	struct file cold[2];	/* the other's, and the process's own */
+	struct file cold[3];	/* the process's own, and the other's */
 	struct file copy;
+	struct file served;	/* by another server, or its fd is -1 */
 	int report[2];
 };
 
@@ -37,11 +43,19 @@ FIXTURE_SETUP(hung)
 	if (module_load() != -EEXIST)
 		TH_LOG("the module was not loaded");
 	watch_begin(&self->watch);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		file_make(&self->cold[i], EXT4, SIZE, SEED + i);
 		file_chill(&self->cold[i]);
 	}
-	file_make(&self->copy, EXT4, PAGE, SEED + 2);
+	file_make(&self->copy, EXT4, PAGE, SEED + 3);
+	self->served.fd = -1;
+	if (*place_missing(PLACE_NFS)) {
+		TH_LOG("without another server: %s", place_missing(PLACE_NFS));
+	} else {
+		self->served = place_open(PLACE_NFS);
+		/* For file_chill(): nobody writes to it. */
+		self->served.rw = dup(self->served.fd);
+	}
 	ASSERT_EQ(0, pipe(self->report));
 	descriptors_allow(2 * MANY + 200);
 }
@@ -52,8 +66,10 @@ FIXTURE_TEARDOWN(hung)
 
 	close(self->report[0]);
 	close(self->report[1]);
+	if (self->served.fd >= 0)
+		place_close(&self->served);
 	file_close(&self->copy);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		EXPECT_STREQ("", file_intact(&self->cold[i]));
 		file_close(&self->cold[i]);
 	}
@@ -64,11 +80,19 @@ FIXTURE_VARIANT(hung)
 {
 	bool reads;		/* of the mount's file, to sockets */
 	bool writes;		/* to it */
+	int each;		/* so many to each target */
 };
 
-FIXTURE_VARIANT_ADD(hung, reads) { .reads = true };
-FIXTURE_VARIANT_ADD(hung, writes) { .writes = true };
-FIXTURE_VARIANT_ADD(hung, both) { .reads = true, .writes = true };
+#define ROW(name, reading, writing, nr)					\
+	FIXTURE_VARIANT_ADD(hung, name)					\
+	{								\
+		.reads = reading, .writes = writing, .each = nr,	\
+	}
+
+ROW(reads, true, false, 1);
+ROW(writes, false, true, 1);
+ROW(both, true, true, 1);
+ROW(thousands, true, true, 10);
 
 /* A cold file to a socket, or 0 when it does not come. */
 static uint64_t send_cold(int device, const struct file *file)
@@ -86,22 +110,24 @@ static uint64_t send_cold(int device, const struct file *file)
 }
 
 /* Transfers that no worker comes back from. */
-static void queue_many(int device, struct hung *hung, bool reads,
-		       bool writes)
+static void queue_many(int device, struct hung *hung,
+		       const FIXTURE_VARIANT(hung) *variant)
 {
+	const int nr = MANY * variant->each;
 	static struct part parts[2];
 	static struct pair pairs[MANY];
 	int i;
 
 	parts[0].segment = (struct zcopy_segment){ .fd = hung->fd, .len = PAGE };
 	parts[1] = of_memory(0, 100);
-	for (i = 0; reads && i < MANY; i++) {
-		pair_open(&pairs[i], UNIX, 0);
-		submit_one(device, pairs[i].tx, &parts[0], i);
+	for (i = 0; variant->reads && i < nr; i++) {
+		if (i < MANY)
+			pair_open(&pairs[i], UNIX, 0);
+		submit_one(device, pairs[i % MANY].tx, &parts[0], i);
 	}
-	for (i = 0; writes && i < MANY; i++)
+	for (i = 0; variant->writes && i < nr; i++)
 		submit_one(device, hung->fd, &parts[1], i);
-	if (!hung_await(hung))
+	if (!hung_await(hung, 1))
 		die("no worker asks the server");
 }
 
@@ -122,12 +148,13 @@ static pid_t start_attacker(FIXTURE_DATA(hung) *self,
 		die("fork");
 	if (child)
 		return child;
-	device = device_open();
 	hung_make(&hung);
-	queue_many(device, &hung, variant->reads, variant->writes);
+	become(ATTACKER);
+	device = device_open();
+	queue_many(device, &hung, variant);
 	say(self, 'q');
 	/* Its own other mounts go on. */
-	say(self, send_cold(device, &self->cold[1]) == SIZE ? 'o' : 'x');
+	say(self, send_cold(device, &self->cold[0]) == SIZE ? 'o' : 'x');
 	for (;;)
 		pause();
 }
@@ -139,6 +166,35 @@ static char hear(FIXTURE_DATA(hung) *self)
 	if (!await(self->report[0], POLLIN) || read(self->report[0], &what, 1) != 1)
 		return '?';
 	return what;
+}
+
+/* What another user does meanwhile: 0 when all of it comes. */
+static int be_victim(void *argument)
+{
+	FIXTURE_DATA(hung) *self = argument;
+	const struct part part = of_file(&self->cold[2], 0, 0);
+	struct zcopy_completion done;
+	int device = device_open();
+
+	if (send_cold(device, &self->cold[1]) != SIZE)
+		return 1;
+	submit_one(device, self->copy.rw, &part, 5);
+	if (reap(device, &done, 1) != 1 || done.error || done.bytes != SIZE)
+		return 2;
+	/* A server that does answer. */
+	if (self->served.fd >= 0 && send_cold(device, &self->served) != SIZE)
+		return 3;
+	return 0;
+}
+
+static void expect_others_go_on(struct __test_metadata *_metadata,
+				FIXTURE_DATA(hung) *self)
+{
+	file_chill(&self->cold[1]);
+	file_chill(&self->cold[2]);
+	if (self->served.fd >= 0)
+		file_chill(&self->served);
+	EXPECT_EQ(0, as_user(VICTIM, be_victim, self));
 }
 
 static void expect_nothing_left(struct __test_metadata *_metadata, pid_t child)
@@ -153,19 +209,10 @@ static void expect_nothing_left(struct __test_metadata *_metadata, pid_t child)
 TEST_F(hung, others_go_on)
 {
 	pid_t child = start_attacker(self, variant);
-	int device = device_open();
-	const struct part part = of_file(&self->cold[0], 0, 0);
-	struct zcopy_completion done;
 
 	ASSERT_EQ('q', hear(self));
-	EXPECT_EQ(SIZE, send_cold(device, &self->cold[0]));
-	file_chill(&self->cold[0]);
-	submit_one(device, self->copy.rw, &part, 5);
-	ASSERT_EQ(1, reap(device, &done, 1));
-	EXPECT_EQ(0, done.error);
-	EXPECT_EQ(SIZE, done.bytes);
+	expect_others_go_on(_metadata, self);
 	EXPECT_EQ('o', hear(self));
-	close(device);
 	expect_nothing_left(_metadata, child);
 }
 
@@ -186,11 +233,12 @@ TEST_F(hung, server_in_the_target)
 		int i;
 
 		hung_make(&hung);
+		become(ATTACKER);
 		pair_open(&pair, UNIX, 0);
 		part.segment = (struct zcopy_segment){ .fd = hung.fd, .len = PAGE };
 		for (i = 0; i < 5; i++)
 			submit_one(device, pair.tx, &part, i);
-		queue_many(device, &hung, variant->reads, variant->writes);
+		queue_many(device, &hung, variant);
 		send_descriptor(pair.rx, hung.server);
 		close(hung.server);
 		close(device);
@@ -199,11 +247,15 @@ TEST_F(hung, server_in_the_target)
 			pause();
 	}
 	ASSERT_EQ('q', hear(self));
+	expect_others_go_on(_metadata, self);
 	expect_nothing_left(_metadata, child);
+	expect_others_go_on(_metadata, self);
 }
 
 int main(int argc, char **argv)
 {
+	/* Before the disk, which has no room for it. */
+	place_make(PLACE_NFS, SIZE, SEED + 4);
 	disk_make();
 	return test_harness_run(argc, argv);
 }
