@@ -65,6 +65,15 @@ unsigned int threads(pid_t process, const char *name)
 	return count_of(process, &(struct wanted){ .name = name });
 }
 
+bool is_thread(pid_t process, pid_t thread, const char *name)
+{
+	char names[2][20];
+
+	snprintf(names[0], sizeof(names[0]), "%d", process);
+	snprintf(names[1], sizeof(names[1]), "%d", thread);
+	return is_wanted(names[0], names[1], &(struct wanted){ .name = name });
+}
+
 unsigned int threads_at_disk(const char *name)
 {
 	const struct wanted wanted = { .name = name, .state = 'D' };

@@ -10,6 +10,8 @@
 
 /* How many of this name a process has; of any, if that is NULL. */
 unsigned int threads(pid_t process, const char *name);
+/* Is it a thread of the process, of this name? */
+bool is_thread(pid_t process, pid_t thread, const char *name);
 /* How many of this name, in any process, sleep for a disk or a server. */
 unsigned int threads_at_disk(const char *name);
 /* True when the process comes to have so many. */
