@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What one user's workers may come to sleep for is nothing to anybody else: files
+ * that take long to close, and sockets whose lock somebody keeps.
+ */
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+
+#include "lib/call.h"
+#include "lib/late.h"
+#include "lib/submit.h"
+#include "lib/watch.h"
+
+#define SEED	451U
+#define SIZE	(2 * MIB)
+#define SMALL	(64 * 1024)	/* of a socket buffer */
+#define MANY	300		/* sockets */
+
+/* Two users, and neither is root. */
+#define ATTACKER	65533
+#define VICTIM		65534
+
+static int port_of(int fd)
+{
+	struct sockaddr_in address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (void *)&address, &len))
+		die("getsockname");
+	return ntohs(address.sin_port);
+}
+
+/* True when the socket of this port comes to wait for its peer to be closed. */
+static bool await_lingering(int port)
+{
+	uint64_t since = 0;
+	char command[100];
+
+	snprintf(command, sizeof(command),
+		 "ss -Htn state fin-wait-1 'sport = :%d' | grep -q .", port);
+	do {
+		if (!system(command))
+			return true;
+	} while (patience(&since));
+	return false;
+}
+
+/* A worker has the last of a socket that takes an hour to be closed. */
+static void linger(int device, const struct part *part)
+{
+	const struct linger hour = { .l_onoff = 1, .l_linger = 3600 };
+	struct zcopy_completion done;
+	struct pair pair;
+	int port;
+
+	become(ATTACKER);
+	pair_open(&pair, TCP4, SMALL);
+	if (setsockopt(pair.tx, SOL_SOCKET, SO_LINGER, &hour, sizeof(hour)))
+		die("SO_LINGER");
+	port = port_of(pair.tx);
+	submit_one(device, pair.tx, part, 0);
+	close(pair.tx);
+	if (cancel_all(device) != 1 || reap(device, &done, 1) != 1 ||
+	    done.error != -ECANCELED)
+		die("the transfer is not cancelled");
+	if (!await_lingering(port))
+		die("the socket is not being closed");
+}
+
+/* Who receives to memory that never comes. */
+struct holder {
+	int fd;
+	char *page;
+};
+
+static void *hold(void *argument)
+{
+	const struct holder *holder = argument;
+
+	recv(holder->fd, holder->page, 1, 0);
+	return NULL;
+}
+
+/* All workers have sockets to end something on, and all these are locked. */
+static void lock(int device, const struct part *part)
+{
+	static struct holder holders[MANY];
+	struct late late;
+	struct pair pair;
+	pthread_t thread;
+	int i;
+
+	late_make(&late, MANY * PAGE);
+	become(ATTACKER);
+	for (i = 0; i < MANY; i++) {
+		pair_open(&pair, TCP4, SMALL);
+		holders[i] = (struct holder){ pair.tx, late.memory + i * PAGE };
+		/* A part of it goes, with more to come. */
+		submit_one(device, pair.tx, part, i);
+		if (send(pair.rx, "", 1, 0) != 1 || !await(pair.tx, POLLIN))
+			die("send");
+	}
+	for (i = 0; i < MANY; i++) {
+		errno = pthread_create(&thread, NULL, hold, &holders[i]);
+		if (errno)
+			die("make a thread");
+	}
+	if (!late_await(&late, MANY))
+		die("the sockets are not locked");
+	if (cancel_all(device) != MANY)
+		die("not all are cancelled");
+}
+
+FIXTURE(neighbour)
+{
+	struct watch watch;
+	struct file file;
+	struct part part;
+	int report[2];
+};
+
+FIXTURE_VARIANT(neighbour)
+{
+	void (*attack)(int device, const struct part *part);
+	bool spares_itself;	/* the attacker's own other transfers go on */
+};
+
+FIXTURE_VARIANT_ADD(neighbour, lingers)
+{
+	.attack = linger,
+	.spares_itself = true,
+};
+
+FIXTURE_VARIANT_ADD(neighbour, locks)
+{
+	.attack = lock,
+};
+
+FIXTURE_SETUP(neighbour)
+{
+	watch_begin(&self->watch);
+	file_make(&self->file, XFS, SIZE, SEED);
+	self->part = of_file(&self->file, 0, 0);
+	ASSERT_EQ(0, pipe(self->report));
+	descriptors_allow(2 * MANY + 200);
+}
+
+FIXTURE_TEARDOWN(neighbour)
+{
+	close(self->report[0]);
+	close(self->report[1]);
+	EXPECT_STREQ("", file_intact(&self->file));
+	file_close(&self->file);
+	EXPECT_STREQ("", watch_end(&self->watch));
+}
+
+/* More than the socket takes, of a program that is through with it: 0. */
+static int send_and_close(void *argument)
+{
+	FIXTURE_DATA(neighbour) *self = argument;
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	int device = device_open();
+	struct pair pair;
+
+	pair_open(&pair, TCP4, SMALL);
+	submit_one(device, pair.tx, &self->part, 0);
+	/* The transfer has the last of it. */
+	close(pair.tx);
+	if (!cursor_take(&cursor, pair.rx, SIZE) ||
+	    *cursor_verdict(&cursor, SIZE))
+		return 1;
+	if (!at_end(pair.rx))
+		return 2;
+	close(pair.rx);
+	close(device);
+	return 0;
+}
+
+static void say(FIXTURE_DATA(neighbour) *self, char what)
+{
+	if (write(self->report[1], &what, 1) != 1)
+		die("report");
+}
+
+static char hear(FIXTURE_DATA(neighbour) *self)
+{
+	char what = '?';
+
+	if (!await(self->report[0], POLLIN) ||
+	    read(self->report[0], &what, 1) != 1)
+		return '?';
+	return what;
+}
+
+TEST_F(neighbour, goes_on)
+{
+	pid_t child = fork();
+
+	ASSERT_LE(0, child);
+	if (!child) {
+		variant->attack(device_open(), &self->part);
+		say(self, 'q');
+		say(self, send_and_close(self) ? 'x' : 'o');
+		for (;;)
+			pause();
+	}
+	ASSERT_EQ('q', hear(self));
+	EXPECT_EQ(0, as_user(VICTIM, send_and_close, self));
+	if (variant->spares_itself)
+		EXPECT_EQ('o', hear(self));
+	/* And the attacker is not kept from its end. */
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(child, waitpid(child, NULL, 0));
+	EXPECT_TRUE(await_active(0));
+	EXPECT_EQ(0, as_user(VICTIM, send_and_close, self));
+}
+
+TEST_HARNESS_MAIN
