@@ -45,7 +45,7 @@ static unsigned int count_waits(void)
 	return waits;
 }
 
-bool comes_to_rest(unsigned int nr)
+bool rests(unsigned int nr, unsigned int window)
 {
 	uint64_t since = 0;
 	unsigned int waits;
@@ -53,11 +53,16 @@ bool comes_to_rest(unsigned int nr)
 	do {
 		set(TRACING "trace", "");
 		/* There is no event for nothing that happens. */
-		poll(NULL, 0, WINDOW);
+		poll(NULL, 0, window);
 		waits = count_waits();
 		if (waits <= nr)
 			return true;
 	} while (patience(&since));
-	printf("# %u waits of %u transfers in %d ms\n", waits, nr, WINDOW);
+	printf("# %u waits of %u transfers in %u ms\n", waits, nr, window);
 	return false;
+}
+
+bool comes_to_rest(unsigned int nr)
+{
+	return rests(nr, WINDOW);
 }

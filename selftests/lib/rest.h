@@ -13,5 +13,7 @@ void rest_end(void);
  * in half a second, once it has been seen some times that nothing has changed.
  */
 bool comes_to_rest(unsigned int nr);
+/* The same, but none of them is looked at twice in so many milliseconds. */
+bool rests(unsigned int nr, unsigned int window);
 
 #endif /* REST_H */

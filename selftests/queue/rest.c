@@ -149,4 +149,62 @@ TEST_F(rest, call)
 	}
 }
 
+#define STREAMS	(1000 / slowdown())
+#define TINY	4096		/* of a socket buffer */
+#define SELDOM	3500		/* ms; less than from one look to the next */
+
+FIXTURE(many)
+{
+	struct watch watch;
+	struct file file;
+	struct part part;
+	struct pair *pairs;
+	int device;
+};
+
+FIXTURE_SETUP(many)
+{
+	int i;
+
+	watch_begin(&self->watch);
+	descriptors_allow(2 * STREAMS + 200);
+	self->device = device_open();
+	file_make(&self->file, XFS, SIZE, SEED);
+	self->part = of_file(&self->file, 0, 0);
+	self->pairs = calloc(STREAMS, sizeof(*self->pairs));
+	ASSERT_NE(NULL, self->pairs);
+	for (i = 0; i < STREAMS; i++)
+		pair_open(&self->pairs[i], i % 2 ? UNIX : TCP4, TINY);
+	rest_begin();
+}
+
+FIXTURE_TEARDOWN(many)
+{
+	int i;
+
+	rest_end();
+	close(self->device);
+	for (i = 0; i < STREAMS; i++)
+		pair_close(&self->pairs[i]);
+	free(self->pairs);
+	file_close(&self->file);
+	EXPECT_STREQ("", watch_end(&self->watch));
+}
+
+/*
+ * When the process has closed a descriptor, the AF_UNIX sockets are looked at now
+ * and then, as they might hold the context; the others never.
+ */
+TEST_F(many, queue)
+{
+	int i;
+
+	for (i = 0; i < STREAMS; i++)
+		submit_one(self->device, self->pairs[i].tx, &self->part, i);
+	EXPECT_TRUE(comes_to_rest(0));
+	close(dup(self->device));
+	EXPECT_TRUE(rests(STREAMS / 2, SELDOM));
+	EXPECT_EQ(STREAMS, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
+}
+
 TEST_HARNESS_MAIN
