@@ -13,6 +13,7 @@
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/door.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
@@ -48,22 +49,30 @@ static bool is_controlled(void)
 	return !system("grep -qw memory " ROOT "/cgroup.subtree_control");
 }
 
-/* A figure of the group's memory.stat, in bytes. */
-static int64_t figure(const char *wanted)
+/* A figure of a file of the group's that has many. */
+static int64_t figure_in(const char *file, const char *wanted)
 {
-	FILE *stat = fopen(GROUP "/memory.stat", "re");
+	char path[100], name[64];
 	long long value, found = -1;
-	char name[64];
+	FILE *stat;
 
+	snprintf(path, sizeof(path), GROUP "/%s", file);
+	stat = fopen(path, "re");
 	if (!stat)
-		die("open memory.stat");
+		die("open %s", path);
 	while (fscanf(stat, "%63s %lld", name, &value) == 2)
 		if (!strcmp(name, wanted))
 			found = value;
 	fclose(stat);
 	if (found < 0)
-		die("no %s in memory.stat", wanted);
+		die("no %s in %s", wanted, file);
 	return found;
+}
+
+/* In bytes. */
+static int64_t figure(const char *wanted)
+{
+	return figure_in("memory.stat", wanted);
 }
 
 FIXTURE_SETUP(memory)
@@ -305,6 +314,115 @@ TEST_F(memory, of_the_network)
 	EXPECT_LT(held[0].group * 0.9 / held[0].queued,
 		  (double)held[1].group / held[1].queued);
 	munmap(held, PAGE);
+}
+
+#define LARGE	(16 * MIB)	/* of a file that is not in memory */
+#define SLACK	MIB		/* what the figures lag behind, and much more */
+
+static const char *by_sendfile(const struct part *part)
+{
+	const uint64_t len = part->want.len;
+	struct reader reader;
+	struct pair pair;
+	off_t pos = 0;
+
+	pair_open(&pair, TCP4, 0);
+	reader_start(&reader, pair.rx, part, 1);
+	while (pos < (off_t)len)
+		if (sendfile(pair.tx, part->segment.fd, &pos, len - pos) <= 0)
+			die("sendfile");
+	shutdown(pair.tx, SHUT_WR);
+	return reader_finish(&reader, len);
+}
+
+static const char *by_submit(const struct part *part)
+{
+	struct zcopy_completion done;
+
+	return carry(SUBMIT, device_open(), TCP4, part, 1, 0, &done);
+}
+
+static const char *by_uring(const struct part *part)
+{
+	struct zcopy_completion done;
+
+	return carry(URING, device_open(), TCP4, part, 1, 0, &done);
+}
+
+static const struct {
+	const char *name;
+	const char *(*send)(const struct part *part);
+} ways[] = {
+	{ "sendfile", by_sendfile },
+	{ "submit", by_submit },
+	{ "io_uring", by_uring },
+};
+
+/* A cold file, in a process of the group. */
+static void send_cold(struct __test_metadata *_metadata, const struct file *file,
+		      int way)
+{
+	const struct part part = of_file(file, 0, 0);
+	pid_t child;
+	int status;
+
+	file_chill(file);
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		const char *verdict;
+
+		write_file(GROUP "/cgroup.procs", "0");
+		verdict = ways[way].send(&part);
+		if (*verdict)
+			die("%s", verdict);
+		_exit(0);
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status) {
+		TH_LOG("%s", ways[way].name);
+	}
+}
+
+/* What a worker brings into the page cache is charged to who submitted. */
+TEST_F(memory, of_a_cold_file)
+{
+	struct file file;
+	size_t i;
+
+	file_make(&file, EXT4, LARGE, SEED + 1);
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		int64_t before, after;
+
+		file_chill(&file);
+		before = figure("file");
+		send_cold(_metadata, &file, i);
+		after = figure("file");
+		TH_LOG("%s: %lld KiB", ways[i].name,
+		       (long long)(after - before) / 1024);
+		EXPECT_LE(LARGE - SLACK, after - before);
+	}
+	file_close(&file);
+}
+
+/* And the group's limit holds: what it brought in before has to go. */
+TEST_F(memory, of_a_cold_file_at_the_limit)
+{
+	struct file file;
+	size_t i;
+
+	file_make(&file, EXT4, LARGE, SEED + 1);
+	write_file(GROUP "/memory.max", "8M");
+	write_file(GROUP "/memory.swap.max", "0");
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		int64_t before = figure_in("memory.events", "max");
+
+		send_cold(_metadata, &file, i);
+		EXPECT_LT(before, figure_in("memory.events", "max"));
+		EXPECT_GE(8 * MIB + SLACK, file_resident(&file, 0, LARGE) * PAGE);
+		EXPECT_EQ(0, figure_in("memory.events", "oom_kill"));
+	}
+	file_close(&file);
 }
 
 TEST_HARNESS_MAIN
