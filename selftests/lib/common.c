@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Waiting, shell commands, and the time that all of it may take. */
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -100,6 +101,18 @@ int run(const char *format, ...)
 	if (status)
 		printf("# status %#x of: %s\n", status, command);
 	return status;
+}
+
+bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	bool done;
+
+	if (fd < 0)
+		return false;
+	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return done;
 }
 
 void descriptors_allow(size_t nr)

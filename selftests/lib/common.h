@@ -59,6 +59,9 @@ bool await_sleep(pid_t tid);
 /* 0 when the shell command ran and succeeded. */
 int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* False when the file, one of the kernel's own, does not take it. */
+bool write_text(const char *path, const char *text);
+
 /* Allow this process so many descriptors. */
 void descriptors_allow(size_t nr);
 

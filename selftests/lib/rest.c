@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* How often the module looks at what waits. */
-#include <fcntl.h>
 #include <poll.h>
 
 #include "rest.h"
@@ -10,11 +9,8 @@
 
 static void set(const char *file, const char *value)
 {
-	int fd = open(file, O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+	if (!write_text(file, value))
 		die("write %s to %s", value, file);
-	close(fd);
 }
 
 void rest_begin(void)

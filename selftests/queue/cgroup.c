@@ -3,7 +3,6 @@
  * Control groups: what the module does for a process is the process's, as what
  * sendfile(2) does for it is.
  */
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -35,16 +34,6 @@ FIXTURE(cgroup)
 	bool made;
 };
 
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
 FIXTURE_SETUP(cgroup)
 {
 	watch_begin(&self->watch);
@@ -53,7 +42,7 @@ FIXTURE_SETUP(cgroup)
 	self->seconds = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->seconds);
-	self->made = put(ROOT "/cgroup.subtree_control", "+io +cpu") &&
+	self->made = write_text(ROOT "/cgroup.subtree_control", "+io +cpu") &&
 		     !mkdir(GROUP, 0755);
 }
 
@@ -61,7 +50,7 @@ FIXTURE_TEARDOWN(cgroup)
 {
 	if (self->made)
 		EXPECT_EQ(0, rmdir(GROUP));
-	put(ROOT "/cgroup.subtree_control", "-io -cpu");
+	write_text(ROOT "/cgroup.subtree_control", "-io -cpu");
 	munmap(self->seconds, PAGE);
 	EXPECT_STREQ("", file_intact(&self->file));
 	file_close(&self->file);
@@ -110,7 +99,7 @@ static double in_group(struct __test_metadata *_metadata,
 		const char *verdict;
 		double since;
 
-		if (!put(GROUP "/cgroup.procs", "0"))
+		if (!write_text(GROUP "/cgroup.procs", "0"))
 			die("enter the group");
 		since = now();
 		verdict = work(self, way);
@@ -170,7 +159,7 @@ TEST_F(cgroup, reads_are_the_group_s)
 	ASSERT_EQ(0, fstat(self->file.fd, &stat));
 	snprintf(limit, sizeof(limit), "%u:%u rbps=%llu", major(stat.st_dev),
 		 minor(stat.st_dev), RATE);
-	if (!self->made || !put(GROUP "/io.max", limit))
+	if (!self->made || !write_text(GROUP "/io.max", limit))
 		SKIP(return, "the kernel has no control group with io.max");
 	file_chill(&self->file);
 	reference = in_group(_metadata, self, by_sendfile, 0);
@@ -202,7 +191,7 @@ static const char *send_much(FIXTURE_DATA(cgroup) *self, int way)
 	reader = fork();
 	if (!reader) {
 		/* Who receives is not in the group. */
-		if (!put(ROOT "/cgroup.procs", "0"))
+		if (!write_text(ROOT "/cgroup.procs", "0"))
 			die("leave the group");
 		close(pair.tx);
 		while (got < TIMES * SIZE) {
@@ -230,7 +219,7 @@ TEST_F(cgroup, work_is_the_group_s)
 {
 	double seconds, before, used;
 
-	if (!self->made || !put(GROUP "/cpu.max", "10000 100000"))
+	if (!self->made || !write_text(GROUP "/cpu.max", "10000 100000"))
 		SKIP(return, "the kernel has no control group with cpu.max");
 	before = figure("cpu.stat", "usage_usec");
 	seconds = in_group(_metadata, self, send_much, 0);
