@@ -90,12 +90,47 @@ unsigned int threads_at_disk(const char *name)
 	return nr;
 }
 
+pid_t thread_of(pid_t process, const char *name)
+{
+	const struct wanted wanted = { .name = name };
+	char path[40], number[20];
+	struct dirent *entry;
+	pid_t thread = 0;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", process);
+	snprintf(number, sizeof(number), "%d", process);
+	folder = opendir(path);
+	while (folder && !thread && (entry = readdir(folder)))
+		if (isdigit(entry->d_name[0]) &&
+		    is_wanted(number, entry->d_name, &wanted))
+			thread = atoi(entry->d_name);
+	if (folder)
+		closedir(folder);
+	return thread;
+}
+
 bool await_threads(pid_t process, const char *name, unsigned int nr)
 {
 	uint64_t since = 0;
 
 	do {
 		if (threads(process, name) == nr)
+			return true;
+	} while (patience(&since));
+	return false;
+}
+
+bool await_state(pid_t thread, char state)
+{
+	const struct wanted wanted = { .state = state };
+	uint64_t since = 0;
+	char number[20];
+
+	/* A thread has a folder, too, though none that is listed. */
+	snprintf(number, sizeof(number), "%d", thread);
+	do {
+		if (is_wanted(number, number, &wanted))
 			return true;
 	} while (patience(&since));
 	return false;

@@ -16,7 +16,11 @@ bool is_thread(pid_t process, pid_t thread, const char *name);
 unsigned int threads_at_disk(const char *name);
 /* True when the process comes to have so many. */
 bool await_threads(pid_t process, const char *name, unsigned int nr);
-/* True when all threads of the process come to be in a state of proc_pid_stat(5). */
+/* A thread of this name, or 0. */
+pid_t thread_of(pid_t process, const char *name);
+/* True when the thread comes to be in a state of proc_pid_stat(5) ... */
+bool await_state(pid_t thread, char state);
+/* ... and when all threads of the process do. */
 bool await_all(pid_t process, char state);
 
 #endif /* THREADS_H */

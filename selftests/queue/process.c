@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Workers are threads of the process that submits: when they come and go, whose
- * they are to the rest of the machine, what keeps them from being made, and what
- * stops them.
+ * they are to the rest of the machine, what keeps them from being made, and how
+ * they end.
  */
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -28,7 +27,6 @@
 #define SIZE	(2 * MIB)
 #define SMALL	(64 * 1024)	/* of a socket buffer */
 #define NOBODY	65534
-#define GROUP	"/sys/fs/cgroup/zcopy_process"
 
 FIXTURE(process)
 {
@@ -340,112 +338,6 @@ TEST_F(process, stopped_all_the_time)
 	EXPECT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(0, WEXITSTATUS(status));
 	EXPECT_TRUE(await_active(0));
-}
-
-/* A child that has submitted, waits for room, and then for all to be told. */
-static pid_t start_child(FIXTURE_DATA(process) *self)
-{
-	pid_t child = fork();
-
-	if (child < 0)
-		die("fork");
-	if (!child) {
-		struct zcopy_completion done;
-
-		submit_one(self->device, self->pair.tx, &self->part, 0);
-		_exit(reap(self->device, &done, 1) == 1 && !done.error &&
-		      done.bytes == SIZE ? 0 : 1);
-	}
-	if (!await_threads(child, HOT_WORKER, 1) || !await_all(child, 'S'))
-		die("the child does not come to wait");
-	return child;
-}
-
-/* Read until nothing is left; what a standing process cannot fill up again. */
-static void drain(struct __test_metadata *_metadata, struct cursor *cursor,
-		  int fd)
-{
-	while (cursor->got < SIZE && poll(&(struct pollfd){ fd, POLLIN, 0 }, 1,
-					  100 * slowdown()) == 1)
-		ASSERT_LT(0, cursor_read(cursor, fd, MIB));
-}
-
-static void expect_the_rest(struct __test_metadata *_metadata,
-			    FIXTURE_DATA(process) *self, pid_t child,
-			    struct cursor *cursor)
-{
-	int status;
-
-	EXPECT_TRUE(cursor_take(cursor, self->pair.rx, SIZE - cursor->got));
-	EXPECT_STREQ("", cursor_verdict(cursor, SIZE));
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	EXPECT_EQ(0, status);
-}
-
-/* Ctrl-Z: it stands still, and goes on. */
-TEST_F(process, stopped)
-{
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-	pid_t child = start_child(self);
-
-	ASSERT_EQ(0, kill(child, SIGSTOP));
-	ASSERT_TRUE(await_all(child, 'T'));
-	drain(_metadata, &cursor, self->pair.rx);
-	EXPECT_GT(SIZE, cursor.got);
-	EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
-	ASSERT_EQ(0, kill(child, SIGCONT));
-	expect_the_rest(_metadata, self, child, &cursor);
-}
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		die("write %s to %s", text, path);
-	close(fd);
-}
-
-static bool is_frozen(void)
-{
-	return !run("grep -qx 'frozen 1' " GROUP "/cgroup.events");
-}
-
-TEST_F(process, frozen)
-{
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-	pid_t child = start_child(self);
-	uint64_t since = 0;
-	char text[20];
-
-	ASSERT_EQ(0, run("mkdir -p " GROUP));
-	snprintf(text, sizeof(text), "%d", child);
-	put(GROUP "/cgroup.procs", text);
-	put(GROUP "/cgroup.freeze", "1");
-	while (!is_frozen())
-		ASSERT_TRUE(patience(&since));
-	drain(_metadata, &cursor, self->pair.rx);
-	EXPECT_GT(SIZE, cursor.got);
-	put(GROUP "/cgroup.freeze", "0");
-	expect_the_rest(_metadata, self, child, &cursor);
-	EXPECT_EQ(0, run("rmdir " GROUP));
-}
-
-/* A debugger that holds all threads, one after the other. */
-TEST_F(process, debugged)
-{
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-	pid_t child = start_child(self);
-	int status;
-
-	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, child, NULL, NULL));
-	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, child, NULL, NULL));
-	ASSERT_EQ(child, waitpid(child, &status, __WALL));
-	ASSERT_TRUE(WIFSTOPPED(status));
-	/* The worker is not the debugger's: it goes on. */
-	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, SIZE));
-	ASSERT_EQ(0, ptrace(PTRACE_DETACH, child, NULL, NULL));
-	expect_the_rest(_metadata, self, child, &cursor);
 }
 
 enum end { KILL, EXIT, LAST_THREAD, EXEC, EXEC_BY_THREAD, CORE, ENDS };

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A process whose transfer is under way. */
+#include <poll.h>
+#include <sys/wait.h>
+
+#include "child.h"
+#include "submit.h"
+#include "threads.h"
+
+pid_t child_fork(int device, int socket, const struct part *part)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		die("fork");
+	if (!child) {
+		struct zcopy_completion done;
+
+		submit_one(device, socket, part, 0);
+		_exit(reap(device, &done, 1) == 1 && !done.error &&
+		      done.bytes == part->want.len ? 0 : 1);
+	}
+	return child;
+}
+
+pid_t child_start(int device, int socket, const struct part *part)
+{
+	pid_t child = child_fork(device, socket, part);
+
+	if (!await_threads(child, HOT_WORKER, 1) || !await_all(child, 'S'))
+		die("the child does not come to wait");
+	return child;
+}
+
+void child_drain(struct cursor *cursor, int fd, uint64_t most)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLIN };
+
+	while (cursor->got < most && poll(&poller, 1, 100 * slowdown()) == 1)
+		if (cursor_read(cursor, fd, most - cursor->got) <= 0)
+			die("read what was sent");
+}
+
+const char *child_finish(pid_t child, struct cursor *cursor, int fd)
+{
+	const uint64_t total = parts_total(cursor->parts, cursor->nr);
+	static char text[64];
+	int status;
+
+	if (!cursor_take(cursor, fd, total - cursor->got) || cursor->wrong)
+		return cursor_verdict(cursor, total);
+	if (waitpid(child, &status, 0) != child)
+		die("wait for the child");
+	snprintf(text, sizeof(text), "the child ends with %#x", status);
+	return status ? text : "";
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What stops a process stops its workers, in whatever they are at: a signal, a
+ * control group, a debugger. Its transfers stand still, and go on.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+
+#include "lib/call.h"
+#include "lib/child.h"
+#include "lib/disk.h"
+#include "lib/submit.h"
+#include "lib/threads.h"
+#include "lib/watch.h"
+
+#define SEED	411U
+#define SIZE	(2 * MIB)
+#define SMALL	(64 * 1024)	/* of a socket buffer */
+#define GROUP	"/sys/fs/cgroup/zcopy_stop"
+
+FIXTURE(stop)
+{
+	struct watch watch;
+	struct file file;
+	struct part part;
+	struct pair pair;
+	int device;
+};
+
+FIXTURE_SETUP(stop)
+{
+	disk_resume();		/* if a test before this one was killed */
+	ASSERT_EQ(0, run("modprobe tls"));
+	watch_begin(&self->watch);
+	file_make(&self->file, EXT4, SIZE, SEED);
+	self->part = of_file(&self->file, 0, 0);
+	pair_open(&self->pair, TCP4, SMALL);
+	self->device = device_open();
+}
+
+FIXTURE_TEARDOWN(stop)
+{
+	disk_resume();
+	close(self->device);
+	pair_close(&self->pair);
+	EXPECT_STREQ("", file_intact(&self->file));
+	file_close(&self->file);
+	EXPECT_STREQ("", watch_end(&self->watch));
+}
+
+/* Ctrl-Z: it stands still, and goes on. */
+TEST_F(stop, stopped)
+{
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	pid_t child = child_start(self->device, self->pair.tx, &self->part);
+
+	ASSERT_EQ(0, kill(child, SIGSTOP));
+	ASSERT_TRUE(await_all(child, 'T'));
+	child_drain(&cursor, self->pair.rx, SIZE);
+	EXPECT_GT(SIZE, cursor.got);
+	EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
+	ASSERT_EQ(0, kill(child, SIGCONT));
+	EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
+}
+
+static bool is_frozen(void)
+{
+	return !run("grep -qx 'frozen 1' " GROUP "/cgroup.events");
+}
+
+TEST_F(stop, frozen)
+{
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	pid_t child = child_start(self->device, self->pair.tx, &self->part);
+	uint64_t since = 0;
+	char text[20];
+
+	ASSERT_EQ(0, mkdir(GROUP, 0755));
+	snprintf(text, sizeof(text), "%d", child);
+	ASSERT_TRUE(write_text(GROUP "/cgroup.procs", text));
+	ASSERT_TRUE(write_text(GROUP "/cgroup.freeze", "1"));
+	while (!is_frozen())
+		ASSERT_TRUE(patience(&since));
+	child_drain(&cursor, self->pair.rx, SIZE);
+	EXPECT_GT(SIZE, cursor.got);
+	ASSERT_TRUE(write_text(GROUP "/cgroup.freeze", "0"));
+	EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
+	EXPECT_EQ(0, rmdir(GROUP));
+}
+
+/* A debugger takes hold of a thread, in either way. */
+static void seize(pid_t thread, bool attaches)
+{
+	if (attaches ? ptrace(PTRACE_ATTACH, thread, NULL, NULL) :
+		       ptrace(PTRACE_SEIZE, thread, NULL, NULL) ||
+		       ptrace(PTRACE_INTERRUPT, thread, NULL, NULL))
+		die("take hold of thread %d", thread);
+}
+
+static void await_stop(pid_t thread)
+{
+	int status;
+
+	if (waitpid(thread, &status, __WALL) != thread || !WIFSTOPPED(status))
+		die("thread %d does not stop", thread);
+}
+
+static void let_go(pid_t thread)
+{
+	if (ptrace(PTRACE_DETACH, thread, NULL, NULL))
+		die("let go of thread %d", thread);
+}
+
+/* A debugger that knows of no other threads than the program's. */
+TEST_F(stop, debugged)
+{
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	pid_t child = child_start(self->device, self->pair.tx, &self->part);
+
+	seize(child, false);
+	await_stop(child);
+	/* The worker is not the debugger's: it goes on. */
+	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, SIZE));
+	let_go(child);
+	EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
+}
+
+/* One that has found the worker, and maybe all of them. */
+TEST_F(stop, worker_debugged)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		struct cursor cursor = { .parts = &self->part, .nr = 1 };
+		const bool attaches = i & 1, all = i & 2;
+		pid_t child = child_start(self->device, self->pair.tx,
+					  &self->part);
+		pid_t worker = thread_of(child, HOT_WORKER);
+
+		ASSERT_LT(0, worker);
+		seize(worker, attaches);
+		await_stop(worker);
+		if (all) {
+			seize(child, attaches);
+			await_stop(child);
+		}
+		child_drain(&cursor, self->pair.rx, SIZE);
+		EXPECT_GT(SIZE, cursor.got);
+		EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
+		if (all)
+			let_go(child);
+		let_go(worker);
+		EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
+	}
+}
+
+/* While the worker sends, to whatever has a way of its own to be interrupted. */
+TEST_F(stop, debugged_again_and_again)
+{
+	const enum transport transports[] = { TCP4, UNIX, TLS };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(transports); i++) {
+		struct cursor cursor = { .parts = &self->part, .nr = 1 };
+		struct pair pair;
+		pid_t child, worker;
+
+		pair_open(&pair, transports[i], SMALL);
+		child = child_start(self->device, pair.tx, &self->part);
+		worker = thread_of(child, HOT_WORKER);
+		ASSERT_LT(0, worker);
+		seize(worker, false);
+		await_stop(worker);
+		while (cursor.got < SIZE / 2) {
+			ASSERT_EQ(0, ptrace(PTRACE_CONT, worker, NULL, NULL));
+			ASSERT_TRUE(cursor_take(&cursor, pair.rx, 16 * KIB));
+			ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, worker, NULL,
+					    NULL));
+			await_stop(worker);
+		}
+		let_go(worker);
+		EXPECT_STREQ("", child_finish(child, &cursor, pair.rx));
+		pair_close(&pair);
+	}
+}
+
+/* It stops when the disk has answered. Others may go on with what it has read. */
+TEST_F(stop, cold_worker_debugged)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		struct cursor cursor = { .parts = &self->part, .nr = 1 };
+		pid_t child, worker;
+
+		file_chill(&self->file);
+		disk_suspend();
+		child = child_fork(self->device, self->pair.tx, &self->part);
+		ASSERT_TRUE(disk_await_readers(1));
+		worker = thread_of(child, COLD_WORKER);
+		ASSERT_LT(0, worker);
+		seize(worker, i);
+		disk_resume();
+		await_stop(worker);
+		child_drain(&cursor, self->pair.rx, SIZE / 2);
+		TH_LOG("%llu bytes without it", (unsigned long long)cursor.got);
+		let_go(worker);
+		EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
+	}
+}
+
+/* In the child: has an idle worker, and closes the device when it is told to. */
+static void close_later(FIXTURE_DATA(stop) *self, int order)
+{
+	struct zcopy_completion done;
+	int device = device_open();
+	char byte;
+
+	submit_one(device, self->pair.tx, &self->part, 0);
+	if (cancel_all(device) != 1 || reap(device, &done, 1) != 1 ||
+	    write(order, "", 1) != 1 || read(order, &byte, 1) != 1)
+		die("have a worker that is idle");
+	close(device);
+	_exit(0);
+}
+
+/* Who closes waits for the worker's last steps, but no longer than it lives. */
+TEST_F(stop, closed_while_debugged)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		pid_t child, worker;
+		struct pair order;
+		int status;
+		char byte;
+
+		pair_open(&order, UNIX, 0);
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child)
+			close_later(self, order.tx);
+		ASSERT_EQ(1, read(order.rx, &byte, 1));
+		worker = thread_of(child, HOT_WORKER);
+		ASSERT_LT(0, worker);
+		ASSERT_TRUE(await_sleep(worker));
+		seize(worker, false);
+		await_stop(worker);
+		ASSERT_EQ(1, write(order.rx, "", 1));
+		ASSERT_TRUE(await_state(child, 'D'));
+		if (i) {
+			ASSERT_EQ(0, kill(child, SIGKILL));
+			/* It was the debugger's. */
+			ASSERT_EQ(worker, waitpid(worker, &status, __WALL));
+		} else {
+			let_go(worker);
+		}
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		EXPECT_EQ(i ? SIGKILL : 0, status);
+		pair_close(&order);
+		EXPECT_TRUE(await_active(0));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	disk_make();
+	return test_harness_run(argc, argv);
+}
