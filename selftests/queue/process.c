@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Workers are threads of the process that submits: when they come and go, whose
- * they are to the rest of the machine, what keeps them from being made, and how
- * they end.
+ * they are to the rest of the machine, and how they end.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -175,169 +171,6 @@ TEST_F(process, credentials)
 	EXPECT_EQ(0, status);
 	pair_close(&pairs[0]);
 	pair_close(&pairs[1]);
-}
-
-/* Runs in a process of its own, as nobody; what it says comes back. */
-static int as_another(int (*work)(FIXTURE_DATA(process) *self),
-		      FIXTURE_DATA(process) *self)
-{
-	pid_t child = fork();
-	int status;
-
-	if (!child)
-		_exit(work(self));
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		die("run a child");
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -status;
-}
-
-/* Submits what has to wait; what it ends with, after some bytes. */
-static int ends_with(FIXTURE_DATA(process) *self)
-{
-	struct zcopy_completion done;
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-
-	submit_one(self->device, self->pair.tx, &self->part, 3);
-	if (reap(self->device, &done, 1) != 1)
-		return 100;
-	/* As many as it says, and those. */
-	if (!done.bytes || done.bytes >= SIZE || done.flags ||
-	    !cursor_take(&cursor, self->pair.rx, done.bytes) ||
-	    *cursor_verdict(&cursor, done.bytes))
-		return 101;
-	return -done.error;
-}
-
-static int at_the_limit(FIXTURE_DATA(process) *self)
-{
-	struct rlimit limit = { 1, 100 };
-	struct zcopy_completion done;
-	struct pair pair;
-	int error;
-
-	if (setresuid(NOBODY, NOBODY, NOBODY) || setrlimit(RLIMIT_NPROC, &limit))
-		die("limit the user");
-	error = ends_with(self);
-	/* It is the limit, and nothing else. */
-	limit.rlim_cur = 100;
-	if (setrlimit(RLIMIT_NPROC, &limit))
-		die("setrlimit");
-	pair_open(&pair, TCP4, SMALL);
-	submit_one(self->device, pair.tx, &self->part, 4);
-	if (threads(getpid(), HOT_WORKER) != 1 || cancel_all(self->device) != 1 ||
-	    reap(self->device, &done, 1) != 1 || done.error != -ECANCELED)
-		return 102;
-	return error;
-}
-
-TEST_F(process, no_worker_at_the_limit)
-{
-	EXPECT_EQ(EAGAIN, as_another(at_the_limit, self));
-	EXPECT_TRUE(await_active(0));
-}
-
-static int in_no_namespace(FIXTURE_DATA(process) *self)
-{
-	if (unshare(CLONE_NEWPID))
-		die("unshare");
-	return ends_with(self);
-}
-
-TEST_F(process, no_worker_outside_of_its_namespace)
-{
-	EXPECT_EQ(EINVAL, as_another(in_no_namespace, self));
-	EXPECT_TRUE(await_active(0));
-}
-
-/* Nor is one that waits for its release taken. */
-static int wants_release(FIXTURE_DATA(process) *self)
-{
-	const struct part part = of_memory(0, 10);
-	struct zcopy_transfer transfer;
-	struct zcopy_submit submit;
-
-	if (unshare(CLONE_NEWPID))
-		die("unshare");
-	transfer = transfer_of(self->pair.tx, &part, 1, 5);
-	transfer.flags = ZCOPY_NOTIFY;
-	submit = submit_of(&transfer, 1);
-	if (submit_call(self->device, &submit) || submit.accepted)
-		return 100;
-	return -submit.error;
-}
-
-TEST_F(process, no_worker_for_the_release)
-{
-	EXPECT_EQ(EINVAL, as_another(wants_release, self));
-	EXPECT_TRUE(await_active(0));
-}
-
-static void ignore(int number)
-{
-	(void)number;
-}
-
-/* Makes the first worker of a context, a hundred times; 0 when all went well. */
-static int begin_often(FIXTURE_DATA(process) *self)
-{
-	int i;
-
-	for (i = 0; i < 100; i++) {
-		struct zcopy_completion done;
-		int device = device_open();
-		struct pair pair;
-
-		pair_open(&pair, TCP4, SMALL);
-		submit_one(device, pair.tx, &self->part, i);
-		if (cancel_all(device) != 1 || reap(device, &done, 1) != 1 ||
-		    done.error != -ECANCELED)
-			return 1;
-		close(device);
-		pair_close(&pair);
-	}
-	return 0;
-}
-
-/* A signal that is pending puts off the making of threads, and nothing else. */
-TEST_F(process, signals_all_the_time)
-{
-	const struct sigaction action = { .sa_handler = ignore,
-					  .sa_flags = SA_RESTART };
-	const struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
-	const struct itimerval never = {};
-	struct itimerval before;
-	struct sigaction old;
-
-	ASSERT_EQ(0, sigaction(SIGPROF, &action, &old));
-	ASSERT_EQ(0, setitimer(ITIMER_PROF, &often, &before));
-	EXPECT_EQ(0, begin_often(self));
-	ASSERT_EQ(0, setitimer(ITIMER_PROF, &never, NULL));
-	ASSERT_EQ(0, sigaction(SIGPROF, &old, NULL));
-	EXPECT_EQ(0, threads(getpid(), HOT_WORKER));
-}
-
-/* Nor is anything lost when the process is stopped just then. */
-TEST_F(process, stopped_all_the_time)
-{
-	pid_t child = fork();
-	int rounds = 0, status = 0;
-
-	ASSERT_LE(0, child);
-	if (!child)
-		_exit(begin_often(self));
-	do {
-		ASSERT_EQ(0, kill(child, SIGSTOP));
-		ASSERT_EQ(child, waitpid(child, &status, WUNTRACED));
-		if (!WIFSTOPPED(status))
-			break;
-		ASSERT_EQ(0, kill(child, SIGCONT));
-		/* It is to get on, if only a little. */
-		poll(NULL, 0, ++rounds % 30 * slowdown());
-	} while (!waitpid(child, &status, WNOHANG));
-	TH_LOG("stopped %d times", rounds);
-	EXPECT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(0, WEXITSTATUS(status));
-	EXPECT_TRUE(await_active(0));
 }
 
 enum end { KILL, EXIT, LAST_THREAD, EXEC, EXEC_BY_THREAD, CORE, ENDS };
