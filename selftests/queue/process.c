@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Workers are threads of the process that submits: when they come and go, whose
- * they are to the rest of the machine, and how they end.
+ * they are to the rest of the machine.
  */
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
 #include "lib/disk.h"
-#include "lib/door.h"
 #include "lib/submit.h"
 #include "lib/threads.h"
 #include "lib/watch.h"
@@ -171,132 +166,6 @@ TEST_F(process, credentials)
 	EXPECT_EQ(0, status);
 	pair_close(&pairs[0]);
 	pair_close(&pairs[1]);
-}
-
-enum end { KILL, EXIT, LAST_THREAD, EXEC, EXEC_BY_THREAD, CORE, ENDS };
-
-static const char *const names[ENDS] = {
-	"kill", "exit", "last thread", "exec", "exec by a thread", "core",
-};
-
-static void *execute(void *unused)
-{
-	(void)unused;
-	execl("/bin/sleep", "sleep", "1000", NULL);
-	die("exec");
-}
-
-/* In the child: end, or be another program. */
-static void end_by(enum end end)
-{
-	pthread_t thread;
-
-	switch (end) {
-	case EXIT:
-		_exit(0);
-	case LAST_THREAD:
-		syscall(SYS_exit, 0);
-		break;
-	case CORE:
-		abort();
-	case EXEC_BY_THREAD:
-		if (pthread_create(&thread, NULL, execute, NULL))
-			die("make a thread");
-		break;
-	case EXEC:
-		execute(NULL);
-	default:
-		break;
-	}
-	for (;;)
-		pause();
-}
-
-/*
- * A process ends, in every way, with transfers in every state. Those who share
- * its context hear of each of them, once; nothing is left.
- */
-TEST_F(process, ends)
-{
-	enum { SPACE, DISK, WRITTEN, FLYING, STATES };
-	struct zcopy_completion done[STATES + 2];
-	struct pair disk, wire;
-	struct file cold, target;
-	enum end end;
-
-	disk_resume();
-	for (end = 0; end < ENDS; end++) {
-		unsigned int seen[STATES] = {}, i, nr;
-		struct part parts[STATES];
-		pid_t child;
-		char byte;
-		int report[2];
-
-		TH_LOG("%s", names[end]);
-		file_make(&cold, EXT4, SIZE, SEED + 1);
-		file_make(&target, EXT4, PAGE, SEED + 2);
-		file_chill(&cold);
-		roomy_open(&wire, WIRE4);
-		pair_open(&disk, UNIX, 0);
-		parts[SPACE] = self->part;
-		parts[DISK] = of_file(&cold, 0, 0);
-		parts[WRITTEN] = of_file(&cold, MIB, 1000);
-		parts[FLYING] = of_file(&self->file, 0, MIB);
-		ASSERT_EQ(0, pipe(report));
-		disk_suspend();
-		child = fork();
-		ASSERT_LE(0, child);
-		if (!child) {
-			struct zcopy_transfer transfer;
-
-			submit_one(self->device, self->pair.tx, &parts[SPACE], SPACE);
-			submit_one(self->device, disk.tx, &parts[DISK], DISK);
-			submit_one(self->device, target.rw, &parts[WRITTEN],
-				   WRITTEN);
-			transfer = transfer_of(wire.tx, &parts[FLYING], 1, FLYING);
-			transfer.flags = ZCOPY_SYNC;
-			submit_all(self->device, &transfer, 1);
-			if (!disk_await_readers(2) ||
-			    !await_accepted(wire.tx, MIB) ||
-			    write(report[1], "", 1) != 1)
-				die("the transfers do not come into their states");
-			end_by(end);
-		}
-		ASSERT_EQ(1, read(report[0], &byte, 1));
-		if (end == KILL)
-			ASSERT_EQ(0, kill(child, SIGKILL));
-		/* The disk is not waited for, nor the peer. */
-		EXPECT_EQ(STATES, reap(self->device, done, STATES));
-		EXPECT_TRUE(await_threads(child, HOT_WORKER, 0));
-		EXPECT_TRUE(await_threads(child, COLD_WORKER, 0));
-		if (end == EXEC || end == EXEC_BY_THREAD)
-			ASSERT_EQ(0, kill(child, SIGKILL));
-		ASSERT_EQ(child, waitpid(child, NULL, 0));
-		disk_resume();
-		for (i = 0; i < STATES; i++) {
-			ASSERT_GT(STATES, done[i].user_data);
-			seen[done[i].user_data]++;
-			EXPECT_EQ(0, done[i].flags & ZCOPY_C_RELEASED);
-			EXPECT_EQ(done[i].user_data == FLYING ? 0 : -ECANCELED,
-				  done[i].error);
-			if (done[i].user_data == FLYING)
-				EXPECT_EQ(MIB, done[i].bytes);
-		}
-		for (i = 0; i < STATES; i++)
-			EXPECT_EQ(1, seen[i]);
-		nr = reap_now(self->device, done, 1);
-		EXPECT_EQ(0, nr);
-		/* The folios of what the peer has not acknowledged. */
-		pair_close(&wire);
-		pair_close(&disk);
-		pair_close(&self->pair);
-		EXPECT_TRUE(await_active(0));
-		pair_open(&self->pair, TCP4, SMALL);
-		close(report[0]);
-		close(report[1]);
-		file_close(&cold);
-		file_close(&target);
-	}
 }
 
 int main(int argc, char **argv)
