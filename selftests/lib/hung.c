@@ -91,7 +91,7 @@ static void *serve(void *argument)
 		len = answer_to(in, &answer);
 		if (in->opcode == FUSE_READ || in->opcode == FUSE_WRITE) {
 			hung->thread = in->pid;
-			hung->user = in->uid;
+			__atomic_store_n(&hung->user, in->uid, __ATOMIC_SEQ_CST);
 			__atomic_fetch_add(&hung->asked, 1, __ATOMIC_SEQ_CST);
 		}
 		if (len == 1)
@@ -139,6 +139,18 @@ bool hung_await(struct hung *hung, unsigned int nr)
 	uint64_t since = 0;
 
 	while (__atomic_load_n(&hung->asked, __ATOMIC_SEQ_CST) < nr)
+		if (!patience(&since))
+			return false;
+	return true;
+}
+
+bool hung_await_user(struct hung *hung, uid_t user)
+{
+	uint64_t since = 0;
+
+	if (!hung_await(hung, 1))
+		return false;
+	while (__atomic_load_n(&hung->user, __ATOMIC_SEQ_CST) != user)
 		if (!patience(&since))
 			return false;
 	return true;

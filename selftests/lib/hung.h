@@ -10,7 +10,7 @@ struct hung {
 	int fd;			/* the open file, of 1 GiB */
 	unsigned int asked;	/* atomic; reads and writes that nobody answers */
 	pid_t thread;		/* of the last of them, as the server is told ... */
-	uid_t user;		/* ... and whose it is */
+	uid_t user;		/* ... and, atomic, whose it is */
 };
 
 /*
@@ -20,5 +20,7 @@ struct hung {
 void hung_make(struct hung *hung);
 /* True when the server comes to have been asked so often to read or write. */
 bool hung_await(struct hung *hung, unsigned int nr);
+/* ... at least once, the last time by this user. */
+bool hung_await_user(struct hung *hung, uid_t user);
 
 #endif /* HUNG_H */
