@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The least FUSE server: a folder with one file, which is never read. */
+/* The least FUSE server: a folder with one file, which is hardly ever read. */
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <sched.h>
@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "content.h"
 #include "hung.h"
 
 #define PLACE	"/tmp/hung"
@@ -14,12 +15,16 @@
 #define FILE_	2
 #define FOREVER	1000000		/* seconds that an answer is good for */
 
+#define NOTHING	(-EAGAIN)	/* in place of an answer */
+
 /* Answers of all kinds; the kernel asks for a length. */
 union answer {
 	struct fuse_init_out init;
 	struct fuse_entry_out entry;
 	struct fuse_attr_out attr;
 	struct fuse_open_out open;
+	struct fuse_write_out write;
+	char bytes[256 * KIB];
 };
 
 static struct fuse_attr attributes(uint64_t node)
@@ -31,8 +36,29 @@ static struct fuse_attr attributes(uint64_t node)
 	return attr;
 }
 
-/* What is said to a request: its length, -errno, or 1 for nothing at all. */
-static int answer_to(const struct fuse_in_header *in, union answer *answer)
+/* What answer_to() says to a read or a write. */
+static int answer_file(struct hung *hung, const struct fuse_in_header *in,
+		       union answer *answer)
+{
+	const struct fuse_write_in *out = (const void *)(in + 1);
+	const struct fuse_read_in *from = (const void *)(in + 1);
+
+	hung->thread = in->pid;
+	__atomic_store_n(&hung->user, in->uid, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&hung->asked, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&hung->answers, __ATOMIC_SEQ_CST))
+		return NOTHING;
+	if (in->opcode == FUSE_WRITE) {
+		answer->write.size = out->size;
+		return sizeof(answer->write);
+	}
+	pattern(answer->bytes, from->size, HUNG_SEED, from->offset);
+	return from->size;
+}
+
+/* What is said to a request: its length, -errno, or NOTHING. */
+static int answer_to(struct hung *hung, const struct fuse_in_header *in,
+		     union answer *answer)
 {
 	memset(answer, 0, sizeof(*answer));
 	switch (in->opcode) {
@@ -55,16 +81,20 @@ static int answer_to(const struct fuse_in_header *in, union answer *answer)
 	case FUSE_OPEN:
 		/* A server that is killed closes the file itself, unanswered. */
 		answer->open.open_flags = FOPEN_NOFLUSH;
+		if (hung->listens)
+			answer->open.open_flags |= FOPEN_DIRECT_IO;
 		return sizeof(answer->open);
 	case FUSE_FLUSH:
 	case FUSE_RELEASE:
 		return 0;
 	case FUSE_READ:
 	case FUSE_WRITE:
+		return answer_file(hung, in, answer);
+	case FUSE_INTERRUPT:
+		return hung->listens ? -EINTR : NOTHING;
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
-	case FUSE_INTERRUPT:
-		return 1;
+		return NOTHING;
 	}
 	return -EOPNOTSUPP;
 }
@@ -77,9 +107,10 @@ static void *serve(void *argument)
 
 	for (;;) {
 		const struct fuse_in_header *in = (const void *)request;
+		const struct fuse_interrupt_in *other = (const void *)(in + 1);
 		struct fuse_out_header out = { .len = sizeof(out) };
 		ssize_t n = read(server, request, sizeof(request));
-		union answer answer;
+		static union answer answer;
 		struct iovec parts[2];
 		int len;
 
@@ -88,15 +119,11 @@ static void *serve(void *argument)
 		/* Unmounted, or aborted. */
 		if (n < (ssize_t)sizeof(*in))
 			return NULL;
-		len = answer_to(in, &answer);
-		if (in->opcode == FUSE_READ || in->opcode == FUSE_WRITE) {
-			hung->thread = in->pid;
-			__atomic_store_n(&hung->user, in->uid, __ATOMIC_SEQ_CST);
-			__atomic_fetch_add(&hung->asked, 1, __ATOMIC_SEQ_CST);
-		}
-		if (len == 1)
+		len = answer_to(hung, in, &answer);
+		if (len == NOTHING)
 			continue;
-		out.unique = in->unique;
+		out.unique = in->opcode == FUSE_INTERRUPT ? other->unique :
+							    in->unique;
 		out.error = len < 0 ? len : 0;
 		out.len += len > 0 ? len : 0;
 		parts[0] = (struct iovec){ &out, sizeof(out) };
@@ -107,10 +134,9 @@ static void *serve(void *argument)
 	}
 }
 
-void hung_make(struct hung *hung)
+static void make(struct hung *hung, bool listens)
 {
 	char options[100];
-	pthread_t thread;
 
 	if (access("/dev/fuse", F_OK) && run("modprobe fuse"))
 		die("load fuse");
@@ -127,11 +153,32 @@ void hung_make(struct hung *hung)
 	if (mount("hung", PLACE, "fuse", MS_NOSUID | MS_NODEV, options))
 		die("mount on " PLACE);
 	hung->asked = 0;
-	if (pthread_create(&thread, NULL, serve, hung))
+	hung->listens = listens;
+	hung->answers = false;
+	if (pthread_create(&hung->serves, NULL, serve, hung))
 		die("make a thread");
 	hung->fd = open(PLACE "/file", O_RDWR | O_CLOEXEC);
 	if (hung->fd < 0)
 		die("open " PLACE "/file");
+}
+
+void hung_make(struct hung *hung)
+{
+	make(hung, false);
+}
+
+void hung_make_listening(struct hung *hung)
+{
+	make(hung, true);
+}
+
+void hung_end(struct hung *hung)
+{
+	close(hung->fd);
+	if (umount(PLACE))
+		die("unmount " PLACE);
+	pthread_join(hung->serves, NULL);
+	close(hung->server);
 }
 
 bool hung_await(struct hung *hung, unsigned int nr)
@@ -154,4 +201,9 @@ bool hung_await_user(struct hung *hung, uid_t user)
 		if (!patience(&since))
 			return false;
 	return true;
+}
+
+void hung_answer(struct hung *hung, bool answers)
+{
+	__atomic_store_n(&hung->answers, answers, __ATOMIC_SEQ_CST);
 }

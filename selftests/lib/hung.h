@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A filesystem whose server answers everything but reads and writes. */
+/* A filesystem whose server answers no reads and writes, until it is told to. */
 #ifndef HUNG_H
 #define HUNG_H
 
@@ -8,9 +8,12 @@
 struct hung {
 	int server;		/* descriptor of /dev/fuse, its only one */
 	int fd;			/* the open file, of 1 GiB */
-	unsigned int asked;	/* atomic; reads and writes that nobody answers */
-	pid_t thread;		/* of the last of them, as the server is told ... */
+	pthread_t serves;
+	unsigned int asked;	/* atomic; reads and writes */
+	pid_t thread;		/* of who asked last, as the server is told ... */
 	uid_t user;		/* ... and, atomic, whose it is */
+	bool listens;		/* when it is told that who asked is called away */
+	bool answers;		/* atomic; reads and writes */
 };
 
 /*
@@ -18,9 +21,17 @@ struct hung {
  * long as the process lives.
  */
 void hung_make(struct hung *hung);
+/* The same; no page cache is in between, and it says -EINTR to who is called away. */
+void hung_make_listening(struct hung *hung);
+/* Before the process ends; nobody has the file open any more. */
+void hung_end(struct hung *hung);
 /* True when the server comes to have been asked so often to read or write. */
 bool hung_await(struct hung *hung, unsigned int nr);
 /* ... at least once, the last time by this user. */
 bool hung_await_user(struct hung *hung, uid_t user);
+
+/* Whether it answers from now on; a read with the pattern of this seed. */
+#define HUNG_SEED	461U
+void hung_answer(struct hung *hung, bool answers);
 
 #endif /* HUNG_H */

@@ -14,6 +14,7 @@
 #include "lib/call.h"
 #include "lib/child.h"
 #include "lib/disk.h"
+#include "lib/hung.h"
 #include "lib/submit.h"
 #include "lib/threads.h"
 #include "lib/watch.h"
@@ -212,6 +213,67 @@ TEST_F(stop, cold_worker_debugged)
 		let_go(worker);
 		EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
 	}
+}
+
+/* Stops the child, and the worker with it. */
+static void stop(pid_t child, pid_t worker, bool by_signal)
+{
+	if (by_signal) {
+		if (kill(child, SIGSTOP) || !await_all(child, 'T'))
+			die("the child does not stop");
+	} else {
+		seize(worker, false);
+		await_stop(worker);
+	}
+}
+
+/*
+ * A file server that is told says so, and so does what waits for it. It is asked
+ * once more, and nobody hears of it.
+ */
+TEST_F(stop, called_away_from_a_server)
+{
+	static struct hung hung;
+	unsigned int asked = 0;
+	int i;
+
+	hung_make_listening(&hung);
+	for (i = 0; i < 4; i++) {
+		const bool writes = i & 1, by_signal = i & 2;
+		struct part part = of_file(&self->file, 0, 64 * KIB);
+		struct cursor cursor = { .parts = &part, .nr = 1 };
+		pid_t child, worker;
+		int status;
+
+		if (!writes) {
+			part.segment.fd = hung.fd;
+			part.want.seed = HUNG_SEED;
+		}
+		hung_answer(&hung, false);
+		child = child_fork(self->device, writes ? hung.fd :
+				   self->pair.tx, &part);
+		ASSERT_TRUE(hung_await(&hung, asked + 1));
+		worker = thread_of(child, COLD_WORKER);
+		ASSERT_LT(0, worker);
+		stop(child, worker, by_signal);
+		hung_answer(&hung, true);
+		if (by_signal) {
+			ASSERT_EQ(0, kill(child, SIGCONT));
+		} else {
+			let_go(worker);
+		}
+		if (writes) {
+			ASSERT_EQ(child, waitpid(child, &status, 0));
+			EXPECT_EQ(0, status);
+		} else {
+			EXPECT_STREQ("", child_finish(child, &cursor,
+						      self->pair.rx));
+		}
+		/* What it had to be asked again. */
+		EXPECT_TRUE(hung_await(&hung, asked + 2));
+		asked = hung.asked;
+	}
+	hung_end(&hung);
 }
 
 /* In the child: has an idle worker, and closes the device when it is told to. */
