@@ -237,23 +237,30 @@ static void *submit_for_the_server(void *argument)
 
 static void ask_the_server(FIXTURE_DATA(process) *self)
 {
+	struct part part = of_file(&self->file, 0, 64 * KIB);
 	struct task task = { .self = self, .user = NOBODY };
 	struct hung hung;
 	struct pair pair;
 
+	/* This one makes the worker that will be idle. */
 	hung_make(&hung);
+	file_chill(&self->file);
+	pair_open(&pair, UNIX, 0);
+	submit_one(self->device, pair.tx, &part, 0);
+	if (*completes(self->device, 0, part.want.len, 0, 0) ||
+	    !await_state(thread_of(getpid(), COLD_WORKER), 'S'))
+		die("there is no worker for files");
 	self->part.segment = (struct zcopy_segment){ .fd = hung.fd, .len = PAGE };
-	pair_open(&pair, UNIX, 0);
-	submit_one(self->device, pair.tx, &self->part, 0);
-	if (!hung_await_user(&hung, 0))
-		die("the server is not asked by this user");
-	/* Nobody has read this yet, or asked for it. */
-	self->part.segment.addr = GIB / 2;
-	pair_open(&pair, UNIX, 0);
 	task.socket = pair.tx;
 	run_thread(submit_for_the_server, &task);
 	if (!hung_await_user(&hung, NOBODY))
 		die("the server is not asked by the thread's user");
+	/* Nobody has read this yet, or asked for it. */
+	self->part.segment.addr = GIB / 2;
+	pair_open(&pair, UNIX, 0);
+	submit_one(self->device, pair.tx, &self->part, 2);
+	if (!hung_await_user(&hung, 0))
+		die("the server is not asked by this user");
 }
 
 TEST_F(process, user_of_a_file_server)
@@ -354,7 +361,7 @@ struct borrower {
 	FIXTURE_DATA(process) *self;
 	int socket;
 	bool executes;
-	bool right;		/* what it has seen */
+	const char *wrong;	/* what it has seen, or "" */
 };
 
 static int borrow(void *argument)
@@ -365,14 +372,19 @@ static int borrow(void *argument)
 
 	/* As itself: its threads are its own. */
 	submit_one(self->device, borrower->socket, &self->part, 1);
-	borrower->right = threads(getpid(), HOT_WORKER) == 1 &&
-			  threads(getppid(), HOT_WORKER) == 1 &&
-			  stats_of(self->device, ZCOPY_STATS_CONTEXT).active == 2;
+	if (!threads(getpid(), HOT_WORKER))
+		borrower->wrong = "it has no worker";
+	else if (!threads(getppid(), HOT_WORKER))
+		borrower->wrong = "its parent has none";
+	else if (stats_of(self->device, ZCOPY_STATS_CONTEXT).active != 2)
+		borrower->wrong = "not both are under way";
 	/* The parent's go on, though no thread of its program does. */
-	borrower->right = borrower->right &&
-			  cursor_take(&cursor, self->pair.rx, SIZE) &&
-			  !*cursor_verdict(&cursor, SIZE) &&
-			  !*completes(self->device, 0, SIZE, 0, 0);
+	else if (!cursor_take(&cursor, self->pair.rx, SIZE))
+		borrower->wrong = "the parent's bytes do not come";
+	else
+		borrower->wrong = cursor_verdict(&cursor, SIZE);
+	if (!*borrower->wrong)
+		borrower->wrong = completes(self->device, 0, SIZE, 0, 0);
 	if (borrower->executes)
 		execl("/bin/true", "true", NULL);
 	_exit(0);
@@ -397,7 +409,7 @@ TEST_F(process, shared_memory)
 		child = clone(borrow, stack + sizeof(stack),
 			      CLONE_VM | CLONE_VFORK | SIGCHLD, &borrower);
 		ASSERT_LE(0, child);
-		EXPECT_TRUE(borrower.right);
+		EXPECT_STREQ("", borrower.wrong);
 		/* What the child had under way ends with it, or its program. */
 		ASSERT_EQ(1, reap(self->device, &done, 1));
 		EXPECT_EQ(1, done.user_data);
