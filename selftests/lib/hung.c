@@ -134,7 +134,7 @@ static void *serve(void *argument)
 	}
 }
 
-static void make(struct hung *hung, bool listens)
+static void start(struct hung *hung, bool listens)
 {
 	char options[100];
 
@@ -164,12 +164,12 @@ static void make(struct hung *hung, bool listens)
 
 void hung_make(struct hung *hung)
 {
-	make(hung, false);
+	start(hung, false);
 }
 
 void hung_make_listening(struct hung *hung)
 {
-	make(hung, true);
+	start(hung, true);
 }
 
 void hung_end(struct hung *hung)

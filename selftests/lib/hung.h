@@ -21,7 +21,7 @@ struct hung {
  * long as the process lives.
  */
 void hung_make(struct hung *hung);
-/* The same; no page cache is in between, and it says -EINTR to who is called away. */
+/* The same, without a page cache; it says -EINTR to who is called away. */
 void hung_make_listening(struct hung *hung);
 /* Before the process ends; nobody has the file open any more. */
 void hung_end(struct hung *hung);

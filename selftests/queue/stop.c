@@ -216,7 +216,7 @@ TEST_F(stop, cold_worker_debugged)
 }
 
 /* Stops the child, and the worker with it. */
-static void stop(pid_t child, pid_t worker, bool by_signal)
+static void hold(pid_t child, pid_t worker, bool by_signal)
 {
 	if (by_signal) {
 		if (kill(child, SIGSTOP) || !await_all(child, 'T'))
@@ -225,6 +225,14 @@ static void stop(pid_t child, pid_t worker, bool by_signal)
 		seize(worker, false);
 		await_stop(worker);
 	}
+}
+
+static void go_on(pid_t child, pid_t worker, bool by_signal)
+{
+	if (!by_signal)
+		let_go(worker);
+	else if (kill(child, SIGCONT))
+		die("continue the child");
 }
 
 /*
@@ -255,13 +263,9 @@ TEST_F(stop, called_away_from_a_server)
 		ASSERT_TRUE(hung_await(&hung, asked + 1));
 		worker = thread_of(child, COLD_WORKER);
 		ASSERT_LT(0, worker);
-		stop(child, worker, by_signal);
+		hold(child, worker, by_signal);
 		hung_answer(&hung, true);
-		if (by_signal) {
-			ASSERT_EQ(0, kill(child, SIGCONT));
-		} else {
-			let_go(worker);
-		}
+		go_on(child, worker, by_signal);
 		if (writes) {
 			ASSERT_EQ(child, waitpid(child, &status, 0));
 			EXPECT_EQ(0, status);
