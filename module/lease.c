@@ -136,8 +136,9 @@ static int set_lease(struct zcopy_lease *lease)
  *
  * Context: the submitter's.
  * Return: 0; -EAGAIN, it is open for writing or somebody waits for that;
- * -EACCES, another user's; -EMFILE, the user has as many as open files; -ENOLCK, there are no leases, or they would not
- * help; -ENOMEM, or what the filesystem or a security module says.
+ * -EACCES, another user's; -EMFILE, the user has as many as he may have open files;
+ * -ENOLCK, there are no leases, or they would not help; -ENOMEM, or what the
+ * filesystem or a security module says.
  */
 int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file)
 {

@@ -52,7 +52,7 @@ struct zcopy_need {
  */
 struct zcopy_read {
 	struct wait_page_queue page;
-	spinlock_t lock;
+	spinlock_t lock;	/* irq-safe, below the page's queue */
 	void (*wake)(void *data);
 	void *data;
 	bool armed;

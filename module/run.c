@@ -342,16 +342,17 @@ enum zcopy_run zcopy_xfer_start(struct zcopy_xfer *xfer, struct zcopy_read *read
 
 	if (read && be_asleep(xfer, true))
 		err = zcopy_source_start(xfer, read);
-	if (!be_asleep(xfer, false))
+	if (!be_asleep(xfer, false)) {
 		fail(xfer, stopped(xfer), 0);
-	else if (err == -EIOCBQUEUED)
+		return fail_read(xfer);
+	}
+	if (err == -EIOCBQUEUED)
 		return ZCOPY_RUN_READ;
-	else if (err == -EAGAIN)
+	if (err == -EAGAIN)
 		return ZCOPY_RUN_SLEEP;
-	else if (!err || is_called_away(err))
+	if (!err || is_called_away(err))
 		return ZCOPY_RUN_SLICE;
-	else
-		fail(xfer, err, ZCOPY_C_FILE_ERROR);
+	fail(xfer, err, ZCOPY_C_FILE_ERROR);
 	return fail_read(xfer);
 }
 

@@ -169,11 +169,16 @@ void zcopy_user_put(struct zcopy_user *user)
 {
 	struct zcopy_user *up;
 	unsigned long flags;
+	bool last;
 
-	while (user && refcount_dec_and_lock_irqsave(&user->refs, &users_lock,
-						     &flags)) {
-		hash_del(&user->node);
+	while (user && !refcount_dec_not_one(&user->refs)) {
+		spin_lock_irqsave(&users_lock, flags);
+		last = refcount_dec_and_test(&user->refs);
+		if (last)
+			hash_del(&user->node);
 		spin_unlock_irqrestore(&users_lock, flags);
+		if (!last)
+			break;
 		up = user->up;
 		destroy(user);
 		user = up;
