@@ -5,6 +5,7 @@
 #   count RUN METHOD UNITS USER KERNEL MOVED FILLED
 #   latency RUN METHOD alone|beside-cold|beside-hung RESPONSES MEDIAN P99 MAX COLD-KIB
 #   release KIB TRANSFERS MEDIAN P90 P99 MAX
+#   cold METHOD MILLISECONDS THREADS REQUESTS
 #
 # A number in the report is the median of the repeats. Its spread is half the
 # distance between the largest and the smallest, in percent of the median.
@@ -60,6 +61,14 @@ $1 == "latency" {
 	add(key SUBSEP "p99", $7)
 	add(key SUBSEP "max", $8)
 	add(key SUBSEP "cold", $9)
+}
+
+$1 == "cold" {
+	if (!colds++)
+		colds_text = "\ncold: all files, read from a disk and sent\n"
+	colds_text = colds_text sprintf("  %-28s %10d ms, %d threads, %d requests under way\n",
+		$2, $3, $4, $5)
+	add("cold" SUBSEP $2 SUBSEP "ms", $3)
 }
 
 $1 == "release" {
@@ -131,13 +140,17 @@ END {
 	}
 	for (i = 0; i < size["latencies"]; i++)
 		print_latencies(names["latencies", i])
-	printf "%s", releases_text
+	printf "%s%s", colds_text, releases_text
 
 	print ""
 	ratio("large-vmxnet3-xfs", "kernel", "zcopy", "sendfile", "<=", 0.60)
 	ratio("large-vmxnet3-ext4", "kernel", "zcopy", "sendfile", "<=", 0.80)
 	ratio("large-e1000e-xfs", "kernel", "zcopy", "sendfile", "<=", 0.65)
 	ratio("large-e1000e-ext4", "kernel", "zcopy", "sendfile", "<=", 0.85)
+	for (i = 0; i < size["counts"]; i++)
+		if (names["counts", i] ~ /^large/)
+			ratio(names["counts", i], "kernel", "zcopy-overlay",
+			      "zcopy", "<=", 1.03)
 	more = "send(MSG_MORE)+sendfile"
 	ratio("small-16-vmxnet3-xfs", "kernel", "zcopy-submit-16", more, "<=", 0.85)
 	ratio("small-16-vmxnet3-xfs", "kernel", "zcopy-submit-16",
@@ -162,4 +175,5 @@ END {
 	      "<=", 1.3)
 	ratio("latency", "p99", "zcopy-queue beside-hung", "zcopy-queue alone",
 	      "<=", 1.2)
+	ratio("cold", "ms", "zcopy-queue", "64-threads", "<=", 1)
 }

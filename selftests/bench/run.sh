@@ -5,7 +5,7 @@
 # project aims at. A target that is missed is no failure.
 #
 #   run.sh -k KERNEL -m MODULE -b PROGRAMS [-p] [-r REPEATS] [-c CARD]
-#          [-f ext4|xfs] [large|small|concurrent|cancel|latency|release...]
+#          [-f ext4|xfs] [large|small|concurrent|cancel|latency|cold|release...]
 #
 #   -k  a folder made by ../vm/kernel.sh
 #   -m  the zcopy.ko to measure
@@ -42,7 +42,7 @@ while getopts k:m:b:pr:c:f: option; do
 done
 shift $((OPTIND - 1))
 [[ -n $kernel && -n $module && -n $programs ]] || usage
-[[ $# -gt 0 ]] || set -- large small concurrent cancel latency release
+[[ $# -gt 0 ]] || set -- large small concurrent cancel latency cold release
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
@@ -118,6 +118,20 @@ latency() {
 		"$programs/latency /run/zcopy/xfs /run/zcopy/data/cold 20 $repeats"
 }
 
+# Many small files on a disk that does 2000 operations a second, none in memory.
+cold() {
+	say "bench: cold"
+	mkdir "$results/files"
+	"$programs/cold" make "$results/files" 10000
+	truncate -s 1G "$results/disk"
+	PATH+=:/usr/sbin:/sbin mke2fs -q -t ext4 -m 0 -N 20000 -d "$results/files" \
+		"$results/disk"
+	rm -r "$results/files"
+	vm -t 3600 -d "$results/disk,throttling.iops-total=2000" "$kernel" "$module" \
+		"$programs/cold /run/zcopy/data 10000 $repeats"
+	rm "$results/disk"
+}
+
 # From the last ACK to the release, over the wire in one VM.
 release() {
 	local kib
@@ -131,7 +145,7 @@ release() {
 
 for benchmark; do
 	case $benchmark in
-	large | small | concurrent | cancel | latency | release) "$benchmark" ;;
+	large | small | concurrent | cancel | latency | cold | release) "$benchmark" ;;
 	*) usage ;;
 	esac
 done
