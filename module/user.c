@@ -267,7 +267,8 @@ void zcopy_starver_leave(struct zcopy_starver *starver)
 static bool has_room(struct zcopy_user *user)
 {
 	return has_some(user, ZCOPY_USE_TRANSFERS) &&
-	       has_some(user, ZCOPY_USE_MEMORY);
+	       has_some(user, ZCOPY_USE_MEMORY) &&
+	       has_some(user, ZCOPY_USE_READS);
 }
 
 /*

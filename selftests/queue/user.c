@@ -351,14 +351,18 @@ TEST_F(user, leases)
 	self->file.rw = open(path, O_RDWR | O_CLOEXEC);
 }
 
-/* Beyond the limit a thread waits for the page: all is sent. */
+/*
+ * What is accepted is sent: beyond the limit a thread waits for the page. What is not
+ * hears of it.
+ */
 TEST_F(user, reads)
 {
 	enum { MANY = 20, FEW = 4 };
+	struct zcopy_transfer transfers[MANY];
 	struct zcopy_completion done[MANY];
+	int device = device_open(), error;
 	struct pair pairs[MANY];
 	struct part parts[MANY];
-	int device = device_open();
 	struct file cold;
 	int i;
 
@@ -369,11 +373,15 @@ TEST_F(user, reads)
 	for (i = 0; i < MANY; i++) {
 		pair_open(&pairs[i], UNIX, 0);
 		parts[i] = of_file(&cold, i * PAGE, PAGE);
-		submit_one(device, pairs[i].tx, &parts[i], i);
+		transfers[i] = transfer_of(pairs[i].tx, &parts[i], 1, i);
 	}
+	submit_all(device, transfers, MANY);
 	EXPECT_TRUE(disk_await_readers(FEW + 2));
 	EXPECT_EQ(FEW, info_of(device).user_reads);
 	EXPECT_EQ(FEW, stats_of(device, ZCOPY_STATS_CONTEXT).reads);
+	EXPECT_EQ(0, offer(self, device, &self->part, 1, &error));
+	EXPECT_EQ(-EAGAIN, error);
+	EXPECT_TRUE(says(device, 0));
 	disk_resume();
 	EXPECT_EQ(MANY, reap(device, done, MANY));
 	for (i = 0; i < MANY; i++) {
@@ -385,6 +393,56 @@ TEST_F(user, reads)
 		pair_close(&pairs[i]);
 	}
 	EXPECT_EQ(0, info_of(device).user_reads);
+	EXPECT_TRUE(says(device, POLLOUT));
+	close(device);
+	file_close(&cold);
+}
+
+/*
+ * A disk that does not answer, and a program that asks and asks: each transfer ends
+ * at once, and what is left of them is bounded.
+ */
+TEST_F(user, dead_disk)
+{
+	enum { FEW = 100 };
+	int device = device_open(), error = 0;
+	const int tries = 2000 / slowdown();
+	unsigned int accepted = 0;
+	struct file cold;
+	struct pair pair;
+	int i;
+
+	file_make(&cold, EXT4, SIZE, SEED + 1);
+	file_chill(&cold);
+	pair_open(&pair, UNIX, 0);
+	ASSERT_EQ(0, parameter_set("max_user_reads", FEW));
+	disk_suspend();
+	for (i = 0; i < tries; i++) {
+		const struct part part = of_file(&cold, i * PAGE % SIZE, PAGE);
+		struct zcopy_transfer transfer;
+		struct zcopy_submit submit;
+
+		transfer = transfer_of(pair.tx, &part, 1, i);
+		submit = submit_of(&transfer, 1);
+		ASSERT_EQ(0, submit_call(device, &submit));
+		if (!submit.accepted) {
+			error = submit.error;
+			continue;
+		}
+		accepted++;
+		ASSERT_TRUE(disk_await_readers(accepted));
+		EXPECT_EQ(1, cancel_user_data(device, i));
+		ASSERT_STREQ("", completes(device, i, 0, -ECANCELED,
+					   ZCOPY_C_CANCELLED));
+	}
+	EXPECT_EQ(FEW, accepted);
+	EXPECT_EQ(-EAGAIN, error);
+	EXPECT_EQ(FEW, info_of(device).user_reads);
+	EXPECT_EQ(0, info_of(device).user_transfers);
+	EXPECT_TRUE(says(device, 0));
+	disk_resume();
+	EXPECT_TRUE(await(device, POLLOUT));
+	pair_close(&pair);
 	close(device);
 	file_close(&cold);
 }
