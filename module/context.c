@@ -6,7 +6,6 @@
 
 #include "context.h"
 #include "memory.h"
-#include "user.h"
 
 /**
  * zcopy_context_create - what an open of the device owns
@@ -48,6 +47,7 @@ zcopy_context_create(const struct zcopy_context_ops *ops)
 	INIT_LIST_HEAD(&context->done);
 	mutex_init(&context->reader);
 	init_waitqueue_head(&context->wait);
+	zcopy_starver_init(&context->starver, &context->wait);
 	return context;
 }
 
@@ -68,6 +68,7 @@ void zcopy_context_put(struct zcopy_context *context)
 		     !list_empty(&context->submitters));
 	WARN_ON_ONCE(!list_empty(&context->done) || context->nr_queued ||
 		     context->memory_queued);
+	zcopy_starver_leave(&context->starver);
 	zcopy_memory_put(context->memory);
 	zcopy_user_uncharge(context->user, ZCOPY_USE_MEMORY, sizeof(*context));
 	zcopy_user_uncharge(context->user, ZCOPY_USE_CONTEXTS, 1);

@@ -10,10 +10,10 @@
 #include <linux/wait.h>
 
 #include "stats.h"
+#include "user.h"
 
 struct zcopy_memory;
 struct zcopy_submitter;
-struct zcopy_user;
 
 /**
  * struct zcopy_context_ops - what is called when something happens to a context
@@ -31,6 +31,7 @@ struct zcopy_context_ops {
  * @refs:        the open file, each submitter, flight and read; all together hold
  *               the module
  * @user:        who opened it, and pays for it and its completions; a reference
+ * @starver:     has who polls it wait for room below a user's limits
  * @account:     its counters
  * @memory_lock: guards @memory and @memory_used
  * @memory:      what memory segments are copied to; a reference, or NULL
@@ -56,6 +57,7 @@ struct zcopy_context {
 	const struct zcopy_context_ops *ops;
 	refcount_t refs;
 	struct zcopy_user *user;
+	struct zcopy_starver starver;
 	struct zcopy_account account;
 	struct mutex memory_lock;	/* for copying in alone */
 	struct zcopy_memory *memory;

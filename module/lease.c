@@ -149,7 +149,11 @@ int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file)
 	/* What can be written to without being opened cannot be guarded. */
 	if (file_inode(file)->i_sb->s_flags & SB_NOUSER)
 		return -ENOLCK;
-	if (!zcopy_user_charge(user, ZCOPY_USE_LEASES, 1))
+	if (zcopy_user_charge(user, ZCOPY_USE_LEASES, 1))
+		;
+	else if (capable(CAP_SYS_RESOURCE))
+		zcopy_user_charge_anyway(user, ZCOPY_USE_LEASES, 1);
+	else
 		return -EMFILE;
 	zcopy_user_charge_anyway(user, ZCOPY_USE_MEMORY, MEMORY);
 	err = -ENOMEM;

@@ -61,11 +61,9 @@ bool zcopy_pagecache_is_stacked(const struct file *file)
 	return file_dentry(file)->d_flags & DCACHE_OP_REAL;
 }
 
-/* Can this source serve a file, a regular one? May change if it is stacked. */
-bool zcopy_pagecache_serves(const struct file *file)
+/* Can this source serve a regular file whose pages are there? */
+bool zcopy_pagecache_serves(const struct file *file, struct address_space *mapping)
 {
-	struct address_space *mapping = zcopy_pagecache_mapping(file);
-
 	if (!is_local(mapping->host->i_sb) || IS_DAX(mapping->host) ||
 	    (file->f_flags & O_DIRECT))
 		return false;
@@ -233,6 +231,9 @@ ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
 	struct address_space *mapping = zcopy_pagecache_mapping(file);
 	ssize_t filled = 0, ret = 0;
 
+	/* It was copied up in between. */
+	if (zcopy_pagecache_is_stacked(file) && !zcopy_pagecache_serves(file, mapping))
+		return -EAGAIN;
 	while (filled < len && zcopy_batch_room(batch)) {
 		loff_t left = i_size_read(mapping->host) - pos;
 

@@ -17,7 +17,8 @@ enum zcopy_ahead {
 
 struct address_space *zcopy_pagecache_mapping(const struct file *file);
 bool zcopy_pagecache_is_stacked(const struct file *file);
-bool zcopy_pagecache_serves(const struct file *file);
+bool zcopy_pagecache_serves(const struct file *file,
+			    struct address_space *mapping);
 ssize_t zcopy_pagecache_fill(struct file *file, struct file_ra_state *ra,
 			     const struct zcopy_brought *brought, loff_t pos,
 			     u64 len, enum zcopy_ahead ahead,

@@ -410,19 +410,21 @@ ssize_t zcopy_queue_deliver(struct zcopy_context *context,
 	return given ?: err;
 }
 
-/* Is there room below the limits of who asks? If not he is told when there is. */
+/*
+ * Is there room below the limits of who asks, as far as he has submitted, and of who
+ * opened the device? If not, who polls is woken when there is. Of two users who share
+ * a context, and are both at their limits, only the last one to ask is.
+ */
 static bool has_room_as_user(struct zcopy_context *context)
 {
-	struct zcopy_submitter *submitter = zcopy_submitter_get(context);
-	bool room;
+	struct zcopy_submitter *submitter = zcopy_submitter_find(context);
+	bool room = true;
 
-	/* A submission will say so. */
-	if (!submitter)
-		return true;
-	room = zcopy_user_await_room(submitter->user, &submitter->starver) &&
-	       zcopy_user_await_room(context->user, &submitter->starver);
-	zcopy_submitter_put(submitter);
-	return room;
+	if (submitter) {
+		room = zcopy_user_await_room(submitter->user, &context->starver);
+		zcopy_submitter_put(submitter);
+	}
+	return room && zcopy_user_await_room(context->user, &context->starver);
 }
 
 __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,

@@ -25,19 +25,18 @@
 #define PIECE_LEAST	(ZCOPY_BATCH_BYTES / PAGE_SIZE)
 #define PIECE_MOST	(SZ_2M / PAGE_SIZE)
 
-/* Pages of a file that its disk takes at once. */
-static unsigned long piece_of(const struct file *file)
+/* Pages that a disk takes at once. */
+static unsigned long piece_of(const struct address_space *mapping)
 {
-	return clamp(zcopy_pagecache_mapping(file)->host->i_sb->s_bdi->io_pages,
-		     PIECE_LEAST, PIECE_MOST);
+	return clamp(mapping->host->i_sb->s_bdi->io_pages, PIECE_LEAST, PIECE_MOST);
 }
 
 /* Ask for pages that are missing, in pieces. */
 static void ask_exactly(const struct zcopy_need *need, pgoff_t index,
 			unsigned long pages)
 {
-	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
-	const unsigned long piece = piece_of(need->file);
+	struct address_space *mapping = need->mapping;
+	const unsigned long piece = piece_of(need->mapping);
 
 	while (pages) {
 		DEFINE_READAHEAD(ractl, zcopy_pagecache_reader(need->file),
@@ -68,7 +67,7 @@ static unsigned long count_missing(struct address_space *mapping, pgoff_t index,
 /* Have the page that is needed read, and some behind it. */
 static void ask(const struct zcopy_need *need)
 {
-	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
+	struct address_space *mapping = need->mapping;
 	pgoff_t index = need->pos >> PAGE_SHIFT;
 	struct zcopy_brought *brought = need->brought;
 	loff_t size = i_size_read(mapping->host);
@@ -103,7 +102,7 @@ static void ask(const struct zcopy_need *need)
 /* The folio with the page that is needed, asked for if it is missing. */
 static struct folio *ask_if_missing(const struct zcopy_need *need)
 {
-	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
+	struct address_space *mapping = need->mapping;
 	pgoff_t index = need->pos >> PAGE_SHIFT;
 	struct folio *folio = filemap_get_folio(mapping, index);
 
@@ -224,7 +223,7 @@ void zcopy_read_leave(struct zcopy_read *read)
  */
 static void go_ahead(const struct zcopy_need *need, struct folio *folio)
 {
-	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
+	struct address_space *mapping = need->mapping;
 	DEFINE_READAHEAD(ractl, zcopy_pagecache_reader(need->file), need->ra,
 			 mapping, folio->index);
 
@@ -259,7 +258,7 @@ static void keep_fresh(struct folio *folio, bool fresh)
  */
 static int ask_alone(const struct zcopy_need *need, struct folio *folio)
 {
-	struct address_space *mapping = need->file->f_mapping;
+	struct address_space *mapping = need->mapping;
 	int err = 0;
 
 	filemap_invalidate_lock_shared(mapping);
@@ -315,7 +314,7 @@ static int arm(struct zcopy_read *read, const struct zcopy_need *need)
  */
 int zcopy_read_start(struct zcopy_read *read, const struct zcopy_need *need)
 {
-	struct inode *inode = need->file->f_mapping->host;
+	struct inode *inode = need->mapping->host;
 	struct folio *folio;
 	bool fresh, ready;
 	int err = 0;
@@ -392,7 +391,7 @@ static int read_through(const struct zcopy_need *need)
  */
 int zcopy_read_wait(const struct zcopy_need *need)
 {
-	struct address_space *mapping = zcopy_pagecache_mapping(need->file);
+	struct address_space *mapping = need->mapping;
 	const bool stacked = zcopy_pagecache_is_stacked(need->file);
 	pgoff_t index = need->pos >> PAGE_SHIFT;
 	struct folio *folio;

@@ -17,6 +17,7 @@ struct zcopy_user;
 /**
  * struct zcopy_need - what must be read of a file before it can be sent
  * @file:    one that zcopy_pagecache_serves()
+ * @mapping: its zcopy_pagecache_mapping(), as it was when that was looked at
  * @ra:      the transfer's readahead state for it
  * @brought: is told what was not in memory before; or NULL
  * @pos:     offset of the byte that is needed
@@ -27,6 +28,7 @@ struct zcopy_user;
  */
 struct zcopy_need {
 	struct file *file;
+	struct address_space *mapping;
 	struct file_ra_state *ra;
 	struct zcopy_brought *brought;
 	loff_t pos;

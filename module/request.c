@@ -72,9 +72,12 @@ static int refill(struct zcopy_xfer *xfer, size_t len)
 	lockdep_assert_held(&context->memory_lock);
 	if (memory && memory->user == user) {
 		/* All that used it have gone, and the packets as well. */
-		if (refcount_read(&memory->refs) == 1 &&
-		    page_ref_count(memory->page) == 1)
-			context->memory_used = 0;
+		if (refcount_read(&memory->refs) == 1) {
+			/* Who dropped the last one took the packets' first. */
+			smp_rmb();
+			if (page_ref_count(memory->page) == 1)
+				context->memory_used = 0;
+		}
 		if (memory->size - context->memory_used >= len)
 			return 0;
 	}

@@ -441,6 +441,9 @@ static void run_stream(struct zcopy_stream *stream, unsigned long place)
 						       slice == before);
 			break;
 		}
+		/* Nobody takes it, or it need not wait: it is run, not started. */
+		if (place & ZCOPY_STARTS)
+			place = 0;
 	}
 }
 

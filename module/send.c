@@ -64,6 +64,12 @@ int zcopy_send_now(struct zcopy_context *context,
 	submitter = zcopy_submitter_get(context);
 	if (!submitter)
 		return -ENOMEM;
+	/* What is left of it may wait for its release for long. */
+	if (transfer->flags & (ZCOPY_NOTIFY | ZCOPY_NOCACHE | ZCOPY_LEASE) &&
+	    !zcopy_user_has_room(submitter->user)) {
+		zcopy_submitter_put(submitter);
+		return -EAGAIN;
+	}
 	xfer = zcopy_request_build(submitter, transfer, &zcopy_queue_ops, false);
 	if (IS_ERR(xfer)) {
 		zcopy_submitter_put(submitter);

@@ -25,7 +25,7 @@ int zcopy_source_check(struct file *file, bool queued, bool *cached)
 {
 	if (!S_ISREG(file_inode(file)->i_mode))
 		return -ESPIPE;
-	*cached = zcopy_pagecache_serves(file);
+	*cached = zcopy_pagecache_serves(file, zcopy_pagecache_mapping(file));
 	if (*cached)
 		return 0;
 	if (queued && zcopy_universal_is_generated(file))
@@ -151,7 +151,8 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 
 		/* It may have been copied up to another filesystem. */
 		if (range->file && zcopy_pagecache_is_stacked(range->file))
-			range->cached = zcopy_pagecache_serves(range->file);
+			range->cached = zcopy_pagecache_serves(range->file,
+					zcopy_pagecache_mapping(range->file));
 
 		while (!is_empty(range, pos, len)) {
 			ssize_t n;
@@ -255,7 +256,16 @@ static struct zcopy_need need_of(struct zcopy_xfer *xfer)
 			*need.brought = (struct zcopy_brought) { xfer->next };
 		}
 	}
+	/* Last: to drop pages may sleep, and a file be copied up meanwhile. */
+	need.mapping = zcopy_pagecache_mapping(range->file);
 	return need;
+}
+
+/* Is the page-cache source still the one for it? */
+static bool is_served(const struct zcopy_need *need)
+{
+	return !zcopy_pagecache_is_stacked(need->file) ||
+	       zcopy_pagecache_serves(need->file, need->mapping);
 }
 
 /* Can the next byte of a transfer be read without a thread that waits for it? */
@@ -283,7 +293,7 @@ int zcopy_source_start(struct zcopy_xfer *xfer, struct zcopy_read *read)
 	if (xfer->brought.range != xfer->next && zcopy_source_keeps(xfer))
 		return -EAGAIN;
 	need = need_of(xfer);
-	return zcopy_read_start(read, &need);
+	return is_served(&need) ? zcopy_read_start(read, &need) : 0;
 }
 
 /**
@@ -306,5 +316,5 @@ int zcopy_source_wait(struct zcopy_xfer *xfer)
 	if (is_unchecked(range))
 		return zcopy_source_verify(range);
 	need = need_of(xfer);
-	return zcopy_read_wait(&need);
+	return is_served(&need) ? zcopy_read_wait(&need) : 0;
 }

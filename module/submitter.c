@@ -39,7 +39,6 @@ static void release(struct zcopy_crew *crew)
 	struct zcopy_context *context = submitter->context;
 
 	WARN_ON_ONCE(!list_empty(&submitter->flying));
-	zcopy_starver_leave(&submitter->starver);
 	zcopy_user_put(submitter->user);
 	kfree(submitter);
 	zcopy_context_put(context);
@@ -62,7 +61,6 @@ static struct zcopy_submitter *create(struct zcopy_context *context)
 		kfree(submitter);
 		return NULL;
 	}
-	zcopy_starver_init(&submitter->starver, &context->wait);
 	zcopy_crew_init(&submitter->crew, &submitter_crew_ops,
 			task_tgid(current));
 	submitter->context = context;

@@ -17,9 +17,8 @@
 #include "user.h"
 
 static DEFINE_HASHTABLE(users, 6);
-/* No lock of a context is taken below them. */
 static DEFINE_SPINLOCK(users_lock);	/* irq-safe */
-static DEFINE_SPINLOCK(starving_lock);	/* zcopy_user.starving and .starved; bh-safe */
+static DEFINE_SPINLOCK(starving_lock);	/* zcopy_user.starving and .starved; irq-safe */
 
 /* What a CPU may know of a counter that the others do not. */
 static s32 batch_of(enum zcopy_use use)
@@ -39,10 +38,8 @@ static s64 limit_of(enum zcopy_use use)
 	case ZCOPY_USE_READS:
 		return zcopy_max_user_reads();
 	case ZCOPY_USE_LEASES:
-		/* Each is an open file. */
-		if (!capable(CAP_SYS_RESOURCE))
-			return rlimit(RLIMIT_NOFILE);
-		break;
+		/* Each is an open file, of the user's own. */
+		return rlimit(RLIMIT_NOFILE);
 	default:
 		break;
 	}
@@ -192,6 +189,16 @@ static bool has_some(struct zcopy_user *user, enum zcopy_use use)
 					batch_of(use)) < 0;
 }
 
+/*
+ * Root of the first namespace pays for the namespaces that he made, as for others'
+ * who do not know of each other; but his limit is none of theirs.
+ */
+static bool is_limited(const struct zcopy_user *who, const struct zcopy_user *user)
+{
+	return who == user || who->ns != &init_user_ns ||
+	       !uid_eq(who->uid, GLOBAL_ROOT_UID);
+}
+
 void zcopy_user_charge_anyway(struct zcopy_user *user, enum zcopy_use use, long n)
 {
 	for (; user; user = user->up)
@@ -214,23 +221,46 @@ bool zcopy_user_charge(struct zcopy_user *user, enum zcopy_use use, long n)
 	struct zcopy_user *who;
 
 	for (who = user; who; who = who->up)
-		if (!has_some(who, use))
+		if (is_limited(who, user) && !(who != user && use == ZCOPY_USE_LEASES) &&
+		    !has_some(who, use))
 			return false;
 	zcopy_user_charge_anyway(user, use, n);
 	return true;
 }
 
+static bool has_room(struct zcopy_user *user)
+{
+	return has_some(user, ZCOPY_USE_TRANSFERS) &&
+	       has_some(user, ZCOPY_USE_MEMORY) &&
+	       has_some(user, ZCOPY_USE_READS);
+}
+
+/* So many are woken under the lock. */
+#define AT_ONCE	32
+
 static void wake_starving(struct zcopy_user *user)
 {
 	struct zcopy_starver *starver, *tmp;
+	unsigned long flags;
+	unsigned int nr;
+	bool more;
 
-	spin_lock_bh(&starving_lock);
-	user->starved = false;
-	list_for_each_entry_safe(starver, tmp, &user->starving, link) {
-		list_del_init(&starver->link);
-		wake_up_interruptible_poll(starver->wait, EPOLLOUT);
-	}
-	spin_unlock_bh(&starving_lock);
+	do {
+		/* Who is told too early asks in vain. */
+		if (!has_room(user))
+			return;
+		nr = 0;
+		spin_lock_irqsave(&starving_lock, flags);
+		list_for_each_entry_safe(starver, tmp, &user->starving, link) {
+			list_del_init(&starver->link);
+			wake_up_interruptible_poll(starver->wait, EPOLLOUT);
+			if (++nr == AT_ONCE)
+				break;
+		}
+		more = !list_empty(&user->starving);
+		WRITE_ONCE(user->starved, more);
+		spin_unlock_irqrestore(&starving_lock, flags);
+	} while (more);
 }
 
 /* Any context but hard interrupt. */
@@ -259,16 +289,11 @@ void zcopy_starver_init(struct zcopy_starver *starver, wait_queue_head_t *wait)
 /* Nobody is to be woken any more. */
 void zcopy_starver_leave(struct zcopy_starver *starver)
 {
-	spin_lock_bh(&starving_lock);
-	list_del_init(&starver->link);
-	spin_unlock_bh(&starving_lock);
-}
+	unsigned long flags;
 
-static bool has_room(struct zcopy_user *user)
-{
-	return has_some(user, ZCOPY_USE_TRANSFERS) &&
-	       has_some(user, ZCOPY_USE_MEMORY) &&
-	       has_some(user, ZCOPY_USE_READS);
+	spin_lock_irqsave(&starving_lock, flags);
+	list_del_init(&starver->link);
+	spin_unlock_irqrestore(&starving_lock, flags);
 }
 
 /*
@@ -277,8 +302,10 @@ static bool has_room(struct zcopy_user *user)
  */
 bool zcopy_user_has_room(struct zcopy_user *user)
 {
-	for (; user; user = user->up)
-		if (!has_room(user))
+	struct zcopy_user *who;
+
+	for (who = user; who; who = who->up)
+		if (is_limited(who, user) && !has_room(who))
 			return false;
 	return true;
 }
@@ -293,13 +320,15 @@ bool zcopy_user_has_room(struct zcopy_user *user)
 bool zcopy_user_await_room(struct zcopy_user *user,
 			   struct zcopy_starver *starver)
 {
+	const struct zcopy_user *asks = user;
+
 	for (; user; user = user->up) {
-		if (has_room(user))
+		if (!is_limited(user, asks) || has_room(user))
 			continue;
-		spin_lock_bh(&starving_lock);
+		spin_lock_irq(&starving_lock);
 		list_move(&starver->link, &user->starving);
 		WRITE_ONCE(user->starved, true);
-		spin_unlock_bh(&starving_lock);
+		spin_unlock_irq(&starving_lock);
 		/* Pairs with zcopy_user_uncharge(). */
 		smp_mb();
 		if (!has_room(user))

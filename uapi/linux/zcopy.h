@@ -516,7 +516,9 @@ struct zcopy_stats {
  *	EOVERFLOW        offset + the length of all segments is over 2^63 - 1
  *	EINVAL           a file segment is of the target file and overlaps what
  *	                 is written to; one that ends where the file ends does
- *	EAGAIN           %ZCOPY_NOTIFY and a limit of the queue is reached; or its
+ *	EAGAIN           %ZCOPY_NOTIFY and a limit of the queue is reached; or
+ *	                 that, %ZCOPY_NOCACHE or %ZCOPY_LEASE and a limit of the
+ *	                 user's transfers, memory or reads; or its
  *	                 release is waited for, and a limit keeps the process from
  *	                 having a thread for that
  *	EINVAL           ditto, since it called unshare(2) or setns(2) with
