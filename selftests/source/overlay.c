@@ -19,51 +19,55 @@
 #define SIZE	300007ULL
 #define SEED	(COARSE | 12)
 
-/* Below: ext4, and merged over it "lower", with "upper" and "work" beside it. */
-#define OVER	"mount -t overlay none merged -o upperdir=upper,workdir=work,"
+/* Merged over what is below, with "upper" and "work" beside it. */
+#define OVER(options)	\
+	"mount -t overlay none merged -o upperdir=upper,workdir=work," options
+#define META	",metacopy=on,redirect_dir=on"
+#define IN_UPPER "lowerdir=lower,upperdir=upper/upper,workdir=upper/work"
 
 static const struct kind {
 	const char *name;
 	/* In the folder of the case, with the file at lower/file. */
-	const char *make;
+	const char *make[7];
 	const char *file;	/* in merged, if it is another one */
 	bool direct;
 	bool verity;
 	bool memory;		/* it has no disk */
 	bool asked;		/* each time, for its bytes */
 } kinds[] = {
-	{ .name = "lower", .make = OVER "lowerdir=lower" },
-	{ .name = "upper", .make = "mv lower/file upper && " OVER "lowerdir=lower" },
+	{ .name = "lower", .make = { OVER("lowerdir=lower") } },
+	{ .name = "upper", .make = { "mv lower/file upper", OVER("lowerdir=lower") } },
 	{ .name = "copied up",
-	  .make = OVER "lowerdir=lower && : >>merged/file" },
+	  .make = { OVER("lowerdir=lower"), ": >>merged/file" } },
 	{ .name = "metacopy",
-	  .make = OVER "lowerdir=lower,metacopy=on,redirect_dir=on && "
-		  "chmod 600 merged/file" },
+	  .make = { OVER("lowerdir=lower" META), "chmod 600 merged/file" } },
 	{ .name = "metacopy, copied up",
-	  .make = OVER "lowerdir=lower,metacopy=on,redirect_dir=on && "
-		  "chmod 600 merged/file && : >>merged/file" },
+	  .make = { OVER("lowerdir=lower" META), "chmod 600 merged/file",
+		    ": >>merged/file" } },
 	{ .name = "redirected",
-	  .make = "mkdir lower/folder && mv lower/file lower/folder && "
-		  OVER "lowerdir=lower,redirect_dir=on && "
-		  "mv merged/folder merged/other",
+	  .make = { "mkdir lower/folder", "mv lower/file lower/folder",
+		    OVER("lowerdir=lower,redirect_dir=on"),
+		    "mv merged/folder merged/other" },
 	  .file = "other/file" },
 	{ .name = "overlay below",
-	  .make = "mkdir first empty && mount -t overlay none first "
-		  "-o lowerdir=lower:empty && " OVER "lowerdir=first" },
+	  .make = { "mkdir first empty",
+		    "mount -t overlay none first -o lowerdir=lower:empty",
+		    OVER("lowerdir=first") } },
 	{ .name = "tmpfs above",
-	  .make = "mount -t tmpfs none top && mkdir top/upper top/work && "
-		  "mount -t overlay none merged -o lowerdir=lower,"
-		  "upperdir=top/upper,workdir=top/work && : >>merged/file",
+	  .make = { "mount -t tmpfs none upper", "mkdir upper/upper upper/work",
+		    "mount -t overlay none merged -o " IN_UPPER,
+		    ": >>merged/file" },
 	  .memory = true },
 	{ .name = "verity",
-	  .make = "truncate -s 16M image && mkfs.ext4 -q -b 4096 -O verity image && "
-		  "mkdir verity && mount -o loop image verity && "
-		  "mv lower/file verity && " OVER "lowerdir=verity",
+	  .make = { "truncate -s 16M image",
+		    "mkfs.ext4 -q -b 4096 -O verity image", "mkdir verity",
+		    "mount -o loop image verity", "mv lower/file verity",
+		    OVER("lowerdir=verity") },
 	  .verity = true },
-	{ .name = "O_DIRECT", .make = OVER "lowerdir=lower", .direct = true,
+	{ .name = "O_DIRECT", .make = { OVER("lowerdir=lower") }, .direct = true,
 	  .asked = true },
 	{ .name = "FUSE below",
-	  .make = "mkdir fuse && bindfs lower fuse && " OVER "lowerdir=fuse",
+	  .make = { "mkdir fuse", "bindfs lower fuse", OVER("lowerdir=fuse") },
 	  .asked = true },
 };
 
@@ -103,21 +107,23 @@ static void chill(void)
 }
 
 /* The file, as a server would have it. */
-static struct file make(FIXTURE_DATA(overlay) *self, const struct kind *kind)
+static struct file make_file(FIXTURE_DATA(overlay) *self, const struct kind *kind)
 {
 	struct file file = { .filesystem = MEMFD, .seed = SEED, .size = SIZE };
 	char path[300];
+	size_t i;
 
 	if (run("mkdir %s", self->folder))
 		die("mkdir");
-	in_folder(self, "mkdir lower upper work merged top");
+	in_folder(self, "mkdir lower upper work merged");
 	snprintf(path, sizeof(path), "%s/lower/file", self->folder);
 	file.rw = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (file.rw < 0)
 		die("make a file");
 	file_write(&file, 0, SIZE, SEED);
 	close(file.rw);
-	in_folder(self, kind->make);
+	for (i = 0; kind->make[i]; i++)
+		in_folder(self, kind->make[i]);
 	snprintf(path, sizeof(path), "%s/merged/%s", self->folder, kind->file ?: "file");
 	file.fd = open(path, O_RDONLY | O_CLOEXEC |
 			     (kind->direct ? O_DIRECT : 0));
@@ -129,10 +135,15 @@ static struct file make(FIXTURE_DATA(overlay) *self, const struct kind *kind)
 
 static void undo(FIXTURE_DATA(overlay) *self, struct file *file)
 {
+	const char *const places[] = { "merged", "fuse", "first", "verity", "upper" };
+	size_t i;
+
 	close(file->fd);
-	in_folder(self, "for place in merged fuse first verity top; do "
-			"! mountpoint -q $place || umount $place; done; "
-			"while pgrep -x bindfs; do sleep 0.1; done");
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		if (run("cd %s && { ! mountpoint -q %s || umount %s; }",
+			self->folder, places[i], places[i]))
+			die("unmount %s", places[i]);
+	in_folder(self, "while pgrep -x bindfs; do sleep 0.1; done");
 	if (run("rm -r %s", self->folder))
 		die("rm");
 }
@@ -165,7 +176,7 @@ TEST_F(overlay, every_kind)
 		struct part part;
 
 		TH_LOG("%s", kind->name);
-		file = make(self, kind);
+		file = make_file(self, kind);
 		if (kind->verity)
 			enable_verity(self);
 		part = of_file(&file, 5, SIZE - 5);
