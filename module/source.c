@@ -118,6 +118,16 @@ bool zcopy_source_is_unchecked(const struct zcopy_xfer *xfer)
 	return is_unchecked(&xfer->ranges[xfer->next]);
 }
 
+/* A file of overlayfs may have been copied up to another filesystem. */
+static void look_again(struct zcopy_range *range)
+{
+	struct file *file = range->file;
+
+	if (file && zcopy_pagecache_is_stacked(file))
+		range->cached = zcopy_pagecache_serves(file,
+						       zcopy_pagecache_mapping(file));
+}
+
 /**
  * zcopy_source_fill - put what comes next on a gather list
  * @xfer:  not moved forward: that is done by what the socket accepts
@@ -149,10 +159,7 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 		u64 pos = range->pos;
 		u64 len = range->len;
 
-		/* It may have been copied up to another filesystem. */
-		if (range->file && zcopy_pagecache_is_stacked(range->file))
-			range->cached = zcopy_pagecache_serves(range->file,
-					zcopy_pagecache_mapping(range->file));
+		look_again(range);
 
 		while (!is_empty(range, pos, len)) {
 			ssize_t n;
