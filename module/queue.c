@@ -137,7 +137,8 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 
 	/* Who submits pays for the transfer, who opened the device for completions. */
 	if (!zcopy_user_has_room(submitter->user) ||
-	    !zcopy_user_has_room(context->user))
+	    (context->user != submitter->user &&
+	     !zcopy_user_has_room(context->user)))
 		return ERR_PTR(-EAGAIN);
 	record = expect(context);
 	if (IS_ERR(record))
