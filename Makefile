@@ -152,10 +152,12 @@ style-module:
 		KCFLAGS=-Werror CF='-D__CHECK_ENDIAN__ -Wsparse-error'
 	@selftests/style/layers.sh Documentation/architecture.rst $(objects)/module
 
-# It leaves a list of names where it runs.
+# It leaves a list of names where it runs. A file that passed is not asked again
+# until it changes.
+kept = ../selftests/style/kept.sh $(or $(ZCOPY_CACHE),$(HOME)/.cache/zcopy)/style
 checkpatch = mkdir -p build && cd build && export GIT_DIR=$(CURDIR)/.git && \
-	$(side_by_side) perl $(scripts)/checkpatch.pl --no-tree --strict --quiet --terse --show-types \
-	--no-summary
+	$(side_by_side) $(kept) perl $(scripts)/checkpatch.pl --no-tree --strict --quiet \
+	--terse --show-types --no-summary
 
 # A trace event is a macro laid out as a table; only compat.h may ask for the
 # kernel's version.

@@ -79,7 +79,8 @@ static void ask(const struct zcopy_need *need)
 				 offset_in_page(need->pos), PAGE_SIZE);
 	if (need->exactly >= 0)
 		pages += need->exactly;
-	pages = min3(pages, (u64)((size - 1) >> PAGE_SHIFT) - index + 1, (u64)ZCOPY_READ_MOST);
+	pages = min3(pages, (u64)((size - 1) >> PAGE_SHIFT) - index + 1,
+		     (u64)ZCOPY_READ_MOST);
 	if (brought)
 		pages = count_missing(mapping, index, pages);
 	if (need->exactly >= 0 || brought) {
