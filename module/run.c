@@ -232,6 +232,8 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	} else {
 		*disk = true;
 		move_to(xfer, batch->parts[0].next);
+		if (err == -ENODATA)
+			xfer->result.flags |= ZCOPY_C_TRUNCATED;
 	}
 	zcopy_batch_release(batch);
 	return err;

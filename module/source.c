@@ -139,7 +139,8 @@ static void look_again(struct zcopy_range *range)
  *
  * Return: 0, the part holds something or the transfer is at its end; or, with
  * the part holding what precedes it: -EAGAIN, a page of the range part->next
- * must be read first; another error of that range's file.
+ * must be read first; -ENODATA, that range's file ends early, and %ZCOPY_EXACT;
+ * another error of that file.
  */
 int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 		      struct zcopy_batch *batch)
@@ -187,6 +188,11 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 			pos += n;
 			if (len != ZCOPY_TO_EOF)
 				len -= n;
+		}
+		if (len && len != ZCOPY_TO_EOF && range->file &&
+		    (xfer->flags & ZCOPY_EXACT)) {
+			part->next = i;
+			return -ENODATA;
 		}
 	}
 	part->next = i;

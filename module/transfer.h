@@ -24,7 +24,7 @@ struct zcopy_xfer;
 /* The transfer flags this module serves. */
 #define ZCOPY_FLAGS_SERVED	(ZCOPY_NODISKIO | ZCOPY_NOCACHE | ZCOPY_SYNC | \
 				 ZCOPY_NOTIFY | ZCOPY_USER_READAHEAD | \
-				 ZCOPY_LEASE | ZCOPY_MORE)
+				 ZCOPY_LEASE | ZCOPY_MORE | ZCOPY_EXACT)
 
 /* zcopy_range.len of a file range that ends where the file ends. */
 #define ZCOPY_TO_EOF		U64_MAX

@@ -92,6 +92,12 @@ struct zcopy_segment {
  * %ZCOPY_MORE
  *	More data follows on this socket: do not push the last partial packet.
  *	It means nothing for other targets.
+ * %ZCOPY_EXACT
+ *	A file segment with a length gives exactly so many bytes, or the transfer
+ *	fails there, with -ENODATA and %ZCOPY_C_TRUNCATED. So zcopy_completion.bytes
+ *	are a prefix of the segments in any case, and tell which one failed. Without
+ *	this flag the segments behind a file that ended early follow on what it
+ *	gave. A segment "to the end of the file" gives what there is.
  *
  * A flag the running module does not know is refused with EINVAL, never
  * ignored; zcopy_info.transfer_flags tells which ones it knows.
@@ -103,6 +109,7 @@ struct zcopy_segment {
 #define ZCOPY_USER_READAHEAD	0x10
 #define ZCOPY_LEASE		0x20
 #define ZCOPY_MORE		0x40
+#define ZCOPY_EXACT		0x80
 
 /** define ZCOPY_MAX_READAHEAD - largest zcopy_transfer.readahead, in pages */
 #define ZCOPY_MAX_READAHEAD	65535U
@@ -158,7 +165,7 @@ struct zcopy_transfer {
  *	-ECANCELED.
  * %ZCOPY_C_TRUNCATED
  *	A file ended before the length asked for. The segments behind it were
- *	sent all the same.
+ *	sent all the same; with %ZCOPY_EXACT nothing of them was.
  * %ZCOPY_C_LEASE_BROKEN
  *	Somebody wants to change a file of a transfer with %ZCOPY_LEASE, or had
  *	to wait until now. In a completion of the release without
@@ -184,7 +191,8 @@ struct zcopy_transfer {
  * struct zcopy_completion - what became of a transfer
  * @user_data: that of the transfer
  * @bytes:     bytes the target accepted, of all segments together; they are a
- *             prefix of the segment vector unless %ZCOPY_C_TRUNCATED is set
+ *             prefix of the segment vector unless %ZCOPY_C_TRUNCATED is set and
+ *             %ZCOPY_EXACT was not
  * @error:     0, or a negative errno that ended the transfer after @bytes
  * @flags:     ZCOPY_C_* completion flags
  *
@@ -207,6 +215,8 @@ struct zcopy_transfer {
  *          filesystem can hold, or over the RLIMIT_FSIZE of the process when
  *          it submitted the transfer. SIGXFSZ is not raised
  * -EIO     with ZCOPY_C_FILE_ERROR: the file could not be read
+ * -ENODATA with ZCOPY_C_FILE_ERROR and ZCOPY_C_TRUNCATED: ZCOPY_EXACT, and the
+ *          file ended before the length asked for
  * -ESTALE  with ZCOPY_C_LEASE_BROKEN: the time of a broken lease ran out before
  *          all was sent
  * -ENOMEM  no memory for the gather list or for a page of the file
