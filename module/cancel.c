@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Ending transfers of the queue early: one after the other, of those to one
- * target the newest first, so that none of them follows on a gap that is made
- * here. The lock is given back after so many steps, each of which takes hardly
+ * target the newest first, so that each is told of its own end. The lock is given back after so many steps, each of which takes hardly
  * longer with a million transfers queued than with ten.
  */
 #include <linux/sched/signal.h>
@@ -26,6 +25,10 @@
  * @of:        of the next submitter to that one
  * @last:      of the last target
  * @submitter: whose, or NULL: everybody's
+ * @knows:     which submitter's program says that it knows of what ends here, or
+ *             NULL
+ * @forget:    targets that failed are nothing to remember any more
+ * @gone:      marks of such targets, to be freed without the lock
  */
 struct walk {
 	struct zcopy_context *context;
@@ -36,10 +39,15 @@ struct walk {
 	unsigned long of;
 	unsigned long last;
 	const struct zcopy_submitter *submitter;
+	const struct zcopy_submitter *knows;
+	bool forget;
+	struct list_head gone;
 };
 
 static void pick(struct walk *walk, struct zcopy_xfer *xfer)
 {
+	if (walk->knows == xfer->submitter)
+		xfer->known = true;
 	zcopy_stream_cancel(xfer, &walk->cancelled);
 	walk->nr++;
 }
@@ -56,6 +64,7 @@ static unsigned int go(struct walk *walk, bool (*step)(struct walk *walk),
 	bool more = true;
 
 	INIT_LIST_HEAD(&walk->cancelled);
+	INIT_LIST_HEAD(&walk->gone);
 	while (more && (to_the_end || !fatal_signal_pending(current))) {
 		unsigned int i;
 
@@ -64,6 +73,8 @@ static unsigned int go(struct walk *walk, bool (*step)(struct walk *walk),
 			more = step(walk);
 		spin_unlock(&context->lock);
 		zcopy_stream_end_cancelled(&walk->cancelled);
+		zcopy_stream_free_all(&walk->gone);
+		INIT_LIST_HEAD(&walk->gone);
 		cond_resched();
 	}
 	return walk->nr;
@@ -93,21 +104,30 @@ static bool step_user_data(struct walk *walk)
 
 static bool step_stream(struct walk *walk)
 {
+	const struct zcopy_submitter *submitter;
 	struct zcopy_xfer *newest = NULL;
 	struct zcopy_stream *stream;
 
 	stream = zcopy_stream_from(walk->context, walk->target, walk->of);
 	if (!stream || (unsigned long)stream->target > walk->last)
 		return false;
-	if (!walk->submitter || walk->submitter == stream->submitter)
+	submitter = stream->submitter;
+	if (!walk->submitter || walk->submitter == submitter)
 		newest = zcopy_stream_newest(stream);
-	if (newest)
-		pick(walk, newest);
-	else if (walk->submitter == stream->submitter)
-		zcopy_stream_lose_target(stream);
 	/* None is left of this one: on to the next. */
 	walk->target = (unsigned long)stream->target;
-	walk->of = (unsigned long)stream->submitter + !newest;
+	walk->of = (unsigned long)submitter + !newest;
+	if (newest) {
+		pick(walk, newest);
+		return true;
+	}
+	if (walk->submitter == submitter)
+		zcopy_stream_lose_target(stream);
+	if (walk->knows == submitter)
+		zcopy_stream_acknowledge(stream, &walk->gone);
+	else if (walk->forget &&
+		 (!walk->submitter || walk->submitter == submitter))
+		zcopy_stream_forget(stream, &walk->gone);
 	return true;
 }
 
@@ -133,12 +153,17 @@ unsigned int zcopy_cancel_user_data(struct zcopy_context *context, u64 user_data
 	return go(&walk, step_user_data, false);
 }
 
-/* End those to an open file, which the caller has a reference on; how many. */
+/*
+ * End those to an open file, which the caller has a reference on; how many. If the
+ * file failed for @knows, it is as if it had not.
+ */
 unsigned int zcopy_cancel_target(struct zcopy_context *context,
-				 const struct file *target)
+				 const struct file *target,
+				 const struct zcopy_submitter *knows)
 {
 	struct walk walk = {
 		.context = context,
+		.knows = knows,
 		.target = (unsigned long)target,
 		.last = (unsigned long)target,
 	};
@@ -149,7 +174,11 @@ unsigned int zcopy_cancel_target(struct zcopy_context *context,
 /* End all; how many. @closing: nobody can submit any more. */
 unsigned int zcopy_cancel_all(struct zcopy_context *context, bool closing)
 {
-	struct walk walk = { .context = context, .last = ULONG_MAX };
+	struct walk walk = {
+		.context = context,
+		.last = ULONG_MAX,
+		.forget = closing,
+	};
 
 	return go(&walk, step_stream, closing);
 }
@@ -161,6 +190,7 @@ void zcopy_cancel_submitter(struct zcopy_submitter *submitter)
 		.context = submitter->context,
 		.last = ULONG_MAX,
 		.submitter = submitter,
+		.forget = true,
 	};
 
 	go(&walk, step_stream, true);

@@ -40,6 +40,9 @@ struct zcopy_context_ops {
  *               context, a leaf
  * @submitters:  zcopy_submitter.link
  * @streams:     struct zcopy_stream by target and submitter
+ * @marks:       those of @streams that have no transfers and stay for a gap, by
+ *               zcopy_stream.ready
+ * @nr_marks:    elements of @marks
  * @by_user_data: struct zcopy_xfer in the queues of @streams, those of equal
  *               user_data in the order of submission
  * @done:        struct zcopy_record whose completions were not read
@@ -66,6 +69,8 @@ struct zcopy_context {
 	spinlock_t lock;		/* the queue */
 	struct list_head submitters;
 	struct rb_root streams;
+	struct list_head marks;
+	unsigned int nr_marks;
 	struct rb_root by_user_data;
 	struct list_head done;
 	unsigned int nr_queued;

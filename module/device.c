@@ -46,7 +46,7 @@ static int do_info(void __user *arg, size_t usize)
 		.transfer_flags = ZCOPY_FLAGS_SERVED,
 		.features = ZCOPY_FEATURE_SEND | ZCOPY_FEATURE_STATS |
 			    ZCOPY_FEATURE_SUBMIT | ZCOPY_FEATURE_URING |
-			    ZCOPY_FEATURE_TARGETS,
+			    ZCOPY_FEATURE_TARGETS | ZCOPY_FEATURE_EXACT,
 		.max_segments = zcopy_max_segments(),
 		.max_memory = zcopy_max_memory(),
 		.batch_bytes = ZCOPY_BATCH_BYTES,
@@ -207,6 +207,7 @@ static int cancel_target(struct zcopy_context *context,
 			 struct zcopy_cancel *request)
 {
 	struct file *target = fget(request->target);
+	struct zcopy_submitter *submitter;
 
 	if (!target)
 		return -EBADF;
@@ -214,7 +215,10 @@ static int cancel_target(struct zcopy_context *context,
 		fput(target);
 		return -ENOTSOCK;
 	}
-	request->cancelled = zcopy_cancel_target(context, target);
+	submitter = zcopy_submitter_find(context);
+	request->cancelled = zcopy_cancel_target(context, target, submitter);
+	if (submitter)
+		zcopy_submitter_put(submitter);
 	fput(target);
 	return 0;
 }

@@ -4,6 +4,7 @@
  * program. Streams do the work in between.
  */
 #include <linux/cred.h>
+#include <linux/file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -14,17 +15,31 @@
 #include "queue.h"
 #include "release.h"
 #include "request.h"
+#include "sink.h"
 #include "source.h"
 #include "stream.h"
 #include "submitter.h"
 #include "transfer.h"
 #include "user.h"
 
+/* Marks that are looked at in one go where there is no room. */
+#define SWEEP	64
+
 static bool has_room(struct zcopy_context *context)
 {
 	return context->nr_queued < zcopy_max_transfers() &&
-	       context->nr_queued + context->nr_unread < zcopy_max_completions() &&
+	       context->nr_queued + context->nr_unread + context->nr_marks <
+		       zcopy_max_completions() &&
 	       context->memory_queued < zcopy_max_queued_memory();
+}
+
+/* Ditto, once more if there is none: targets that failed may be closed by now. */
+static bool has_room_if_swept(struct zcopy_context *context, struct list_head *gone)
+{
+	if (has_room(context))
+		return true;
+	zcopy_stream_sweep(context, SWEEP, gone);
+	return has_room(context);
 }
 
 /* One completion less is to come: who waits for it must not, and has room. */
@@ -42,12 +57,14 @@ static void expect_less(struct zcopy_context *context, u32 memory)
 static struct zcopy_record *expect(struct zcopy_context *context)
 {
 	struct zcopy_record *record;
+	LIST_HEAD(gone);
 	bool room;
 
 	spin_lock(&context->lock);
-	room = has_room(context);
+	room = has_room_if_swept(context, &gone);
 	context->nr_queued += room;
 	spin_unlock(&context->lock);
+	zcopy_stream_free_all(&gone);
 	if (!room)
 		return ERR_PTR(-EAGAIN);
 
@@ -432,6 +449,7 @@ __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 			  poll_table *wait)
 {
 	__poll_t events = 0;
+	LIST_HEAD(gone);
 	bool room;
 
 	poll_wait(file, &context->wait, wait);
@@ -439,9 +457,10 @@ __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 	spin_lock(&context->lock);
 	if (context->nr_unread)
 		events |= EPOLLIN | EPOLLRDNORM;
-	if (room && has_room(context))
+	if (room && has_room_if_swept(context, &gone))
 		events |= EPOLLOUT | EPOLLWRNORM;
 	spin_unlock(&context->lock);
+	zcopy_stream_free_all(&gone);
 	return events;
 }
 
@@ -510,12 +529,42 @@ static void expire(struct zcopy_context *context, struct zcopy_xfer **place)
 	zcopy_stream_end_cancelled(&cancelled);
 }
 
+/*
+ * What was to be sent is not: what comes behind it must not be taken for it. Who
+ * waits for it himself hears of that first.
+ */
+static void refused(struct zcopy_xfer *xfer)
+{
+	if (xfer->queued)
+		zcopy_stream_leave_gap(xfer->submitter, xfer->target);
+}
+
 const struct zcopy_xfer_ops zcopy_queue_ops = {
 	.over = over,
 	.lost = lost,
 	.released = released,
 	.expire = expire,
+	.refused = refused,
 };
+
+/**
+ * zcopy_queue_leave_gap - a transfer was refused, and more of its door is under way
+ * @submitter: whose
+ * @transfer:  the request, already in kernel memory
+ *
+ * For doors which go on with what is behind before the program knows.
+ */
+void zcopy_queue_leave_gap(struct zcopy_submitter *submitter,
+			   const struct zcopy_transfer *transfer)
+{
+	struct file *target = fget(transfer->target);
+
+	if (!target)
+		return;
+	if (!zcopy_sink_check(target, 0))
+		zcopy_stream_leave_gap(submitter, target);
+	fput(target);
+}
 
 /* A process is gone: end what it submitted. */
 static void died(struct zcopy_submitter *submitter)

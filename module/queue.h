@@ -55,6 +55,8 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 				     const struct zcopy_transfer *transfer,
 				     void (*complete)(struct zcopy_record *record),
 				     struct list_head *ready);
+void zcopy_queue_leave_gap(struct zcopy_submitter *submitter,
+			   const struct zcopy_transfer *transfer);
 void zcopy_queue_forget_record(struct zcopy_context *context);
 int zcopy_queue_expect_notice(struct zcopy_xfer *xfer);
 void zcopy_queue_forget_notice(struct zcopy_xfer *xfer);

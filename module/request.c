@@ -192,9 +192,12 @@ static int get_target(struct zcopy_xfer *xfer,
 	xfer->offset = transfer->offset;
 	xfer->size_limit = rlimit(RLIMIT_FSIZE);
 	err = zcopy_sink_check(xfer->target, xfer->offset);
+	if (!err)
+		err = rw_verify_area(WRITE, xfer->target, &xfer->offset, 0);
+	/* Of one that cannot be sent to nothing is missing. */
 	if (err)
-		return err;
-	return rw_verify_area(WRITE, xfer->target, &xfer->offset, 0);
+		zcopy_xfer_leave_target(xfer);
+	return err;
 }
 
 /*
@@ -278,6 +281,8 @@ static struct zcopy_xfer *build(struct zcopy_submitter *submitter,
 	if (!err)
 		err = check_overlap(xfer);
 	if (err) {
+		if (xfer->target)
+			ops->refused(xfer);
 		zcopy_request_refuse(xfer);
 		return ERR_PTR(err);
 	}

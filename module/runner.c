@@ -251,7 +251,7 @@ static void couple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 		nr = TRAIN;
 	list_for_each_entry_continue(xfer, &stream->queue, link) {
 		/* They are sent with the head's credentials. */
-		if (nr++ == TRAIN || xfer->cred != head->cred)
+		if (nr++ == TRAIN || xfer->cred != head->cred || xfer->gap)
 			break;
 		xfer->begun = true;
 		last->behind = xfer;
@@ -272,7 +272,7 @@ static void uncouple(struct zcopy_stream *stream, struct zcopy_xfer *head)
 		xfer->behind = NULL;
 		behind->begun = false;
 		if (behind->cancelled) {
-			zcopy_stream_take_off(behind);
+			zcopy_stream_take_off(behind, true);
 			list_add_tail(&behind->link, &cancelled);
 		}
 	}
@@ -346,13 +346,14 @@ static enum zcopy_run run_head(struct zcopy_stream *stream,
 static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 {
 	struct zcopy_context *context = stream->context;
+	LIST_HEAD(gone);
 	bool last;
 
 	stream->corked = xfer->corked;
 	stop_reading(stream);
 
 	spin_lock(&context->lock);
-	zcopy_stream_take_off(xfer);
+	zcopy_stream_take_off(xfer, xfer->result.error);
 	last = list_empty(&stream->queue);
 	spin_unlock(&context->lock);
 
@@ -374,14 +375,9 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	spin_lock(&context->lock);
 	last = list_empty(&stream->queue);
 	if (last)
-		rb_erase(&stream->node, &context->streams);
+		zcopy_stream_retire(stream, &gone);
 	spin_unlock(&context->lock);
-	if (last) {
-		if (stream->timed)
-			timer_shutdown_sync(&stream->again);
-		zcopy_submitter_put(stream->submitter);
-		kfree(stream);
-	}
+	zcopy_stream_free_all(&gone);
 	return !last;
 }
 
@@ -403,8 +399,8 @@ static void run_stream(struct zcopy_stream *stream, unsigned long place)
 
 		/* The head is the runner's: nobody else takes it off. */
 		xfer = list_first_entry(&stream->queue, struct zcopy_xfer, link);
-		/* With the thread its process ends. */
-		if (fatal_signal_pending(current))
+		/* With the thread its process ends. Nor does it follow on a gap. */
+		if (fatal_signal_pending(current) || xfer->gap)
 			WRITE_ONCE(xfer->cancelled, true);
 
 		switch (run_head(stream, xfer, place, &slice)) {
@@ -460,8 +456,11 @@ static void cold_work(struct zcopy_work *work)
 /* Run what zcopy_stream_enqueue() left to the caller; never blocks. */
 void zcopy_runner_run_ready(struct list_head *ready)
 {
-	struct zcopy_stream *stream, *tmp;
+	while (!list_empty(ready)) {
+		struct zcopy_stream *stream;
 
-	list_for_each_entry_safe(stream, tmp, ready, ready)
+		stream = list_first_entry(ready, struct zcopy_stream, ready);
+		list_del_init(&stream->ready);
 		run_stream(stream, 0);
+	}
 }

@@ -5,6 +5,7 @@
  */
 #include <linux/poll.h>
 #include <linux/slab.h>
+#include <net/sock.h>
 
 #include "context.h"
 #include "run.h"
@@ -65,11 +66,61 @@ static void hide(struct zcopy_xfer *xfer)
 	RB_CLEAR_NODE(&xfer->by_user_data);
 }
 
-/* Off its queue, and nobody's. Context: zcopy_context.lock is held. */
-void zcopy_stream_take_off(struct zcopy_xfer *xfer)
+/*
+ * Bytes are missing where a transfer stands: what is behind it must not be sent, or
+ * the peer takes it for the rest of this one. The gap is handed on from transfer to
+ * transfer as they end, up to one of which the program said, later than the gap came,
+ * that it knows.
+ */
+static void hand_on_gap(struct zcopy_xfer *xfer, bool failed)
 {
+	struct zcopy_stream *stream = xfer->stream;
+	struct zcopy_xfer *next;
+	u64 gap = xfer->gap;
+
+	lockdep_assert_held(&stream->context->lock);
+	if (!stream->ordered || xfer->known)
+		return;
+	if (!gap && failed)
+		gap = ++stream->gaps;
+	if (list_is_last(&xfer->link, &stream->queue)) {
+		stream->gap = max(stream->gap, gap);
+		return;
+	}
+	next = list_next_entry(xfer, link);
+	if (gap > next->resumes)
+		next->gap = max(next->gap, gap);
+}
+
+/* See zcopy_stream.inode. The caller has a reference on @target. */
+static void keep_inode(struct zcopy_stream *stream, struct file *target)
+{
+	struct inode *inode = file_inode(target);
+
+	if (stream->inode)
+		return;
+	stream->ino = inode->i_ino;
+	/* One of a named pipe would keep its filesystem from being unmounted. */
+	if (inode->i_sb->s_flags & SB_KERNMOUNT) {
+		ihold(inode);
+		stream->inode = inode;
+	}
+}
+
+/**
+ * zcopy_stream_take_off - a transfer leaves its queue, and is nobody's
+ * @xfer:   its runner's, or begun by nobody
+ * @failed: not all of it is in the target
+ *
+ * Context: zcopy_context.lock is held.
+ */
+void zcopy_stream_take_off(struct zcopy_xfer *xfer, bool failed)
+{
+	hand_on_gap(xfer, failed);
 	hide(xfer);
 	list_del_init(&xfer->link);
+	if (list_empty(&xfer->stream->queue) && xfer->stream->gap && xfer->target)
+		keep_inode(xfer->stream, xfer->target);
 	WRITE_ONCE(xfer->stream->nr, xfer->stream->nr - 1);
 	xfer->stream = NULL;
 }
@@ -131,6 +182,7 @@ static struct zcopy_stream *create(struct zcopy_submitter *submitter,
 	stream->submitter = submitter;
 	stream->context = submitter->context;
 	stream->target = target;
+	stream->ordered = !zcopy_sink_is_file(target);
 	INIT_LIST_HEAD(&stream->queue);
 	atomic_set(&stream->state, ZCOPY_STATE_RUN);
 	timer_setup(&stream->again, again, 0);
@@ -138,18 +190,14 @@ static struct zcopy_stream *create(struct zcopy_submitter *submitter,
 	return stream;
 }
 
-/**
- * zcopy_stream_enqueue - put a transfer behind the others of its target
- * @xfer:  passes to the stream on success
- * @ready: a new stream is put on this list; the caller is its runner and
- *         must call zcopy_runner_run_ready()
- *
- * Return: 0; -ENOMEM; or -EINTR, the process ends.
+/*
+ * The stream of a target, made if there is none: then the caller is its runner. On
+ * success with zcopy_context.lock held; else an ERR_PTR.
  */
-int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
+static struct zcopy_stream *get_locked(struct zcopy_submitter *submitter,
+				       struct file *target, bool *runner)
 {
-	struct zcopy_submitter *submitter = xfer->submitter;
-	struct zcopy_context *context = xfer->context;
+	struct zcopy_context *context = submitter->context;
 	struct zcopy_stream *stream, *fresh = NULL;
 	struct rb_node *parent, **link;
 
@@ -158,31 +206,242 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 		if (submitter->dead) {
 			spin_unlock(&context->lock);
 			kfree(fresh);
-			return -EINTR;
+			return ERR_PTR(-EINTR);
 		}
-		stream = find(submitter, xfer->target, &parent, &link);
+		stream = find(submitter, target, &parent, &link);
 		if (stream || fresh)
 			break;
 		spin_unlock(&context->lock);
-		fresh = create(submitter, xfer->target);
+		fresh = create(submitter, target);
 		if (!fresh)
-			return -ENOMEM;
+			return ERR_PTR(-ENOMEM);
 	}
-	if (!stream) {
-		stream = fresh;
-		fresh = NULL;
-		refcount_inc(&submitter->crew.refs);
-		rb_link_node(&stream->node, parent, link);
-		rb_insert_color(&stream->node, &context->streams);
+	*runner = !stream;
+	if (stream) {
+		/* Rarely: another thread was as quick. */
+		kfree(fresh);
+		return stream;
+	}
+	refcount_inc(&submitter->crew.refs);
+	rb_link_node(&fresh->node, parent, link);
+	rb_insert_color(&fresh->node, &context->streams);
+	return fresh;
+}
+
+/* Has the target of a mark not been closed, with another one in its place? */
+static bool is_of(const struct zcopy_stream *stream, const struct file *target)
+{
+	const struct inode *inode = file_inode(target);
+
+	return stream->inode ? stream->inode == inode : stream->ino == inode->i_ino;
+}
+
+/* Nobody runs it, and nobody sends anything there: it only says that bytes miss. */
+static void mark(struct zcopy_stream *stream)
+{
+	stream->mark = true;
+	list_add_tail(&stream->ready, &stream->context->marks);
+	stream->context->nr_marks++;
+	if (!stream->charged)
+		zcopy_user_charge_anyway(stream->submitter->user,
+					 ZCOPY_USE_MEMORY, sizeof(*stream));
+	stream->charged = true;
+}
+
+static void unmark(struct zcopy_stream *stream)
+{
+	lockdep_assert_held(&stream->context->lock);
+	stream->mark = false;
+	list_del(&stream->ready);
+	stream->context->nr_marks--;
+}
+
+/**
+ * zcopy_stream_enqueue - put a transfer behind the others of its target
+ * @xfer:  passes to the stream on success
+ * @ready: a stream without a runner is put on this list; the caller is it, and
+ *         must call zcopy_runner_run_ready()
+ *
+ * Return: 0; -ENOMEM; or -EINTR, the process ends.
+ */
+int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
+{
+	struct zcopy_submitter *submitter = xfer->submitter;
+	struct zcopy_context *context = xfer->context;
+	struct inode *other = NULL;
+	struct zcopy_stream *stream;
+	bool runner;
+
+	stream = get_locked(submitter, xfer->target, &runner);
+	if (IS_ERR(stream))
+		return PTR_ERR(stream);
+	if (stream->mark) {
+		unmark(stream);
+		runner = true;
+		if (!is_of(stream, xfer->target)) {
+			other = stream->inode;
+			stream->inode = NULL;
+			stream->gap = 0;
+		}
+	}
+	if (runner)
 		list_add_tail(&stream->ready, ready);
-	}
+	if (xfer->flags & ZCOPY_RESUME)
+		xfer->resumes = stream->gaps;
+	else
+		xfer->gap = stream->gap;
+	stream->gap = 0;
 	list_add_tail(&xfer->link, &stream->queue);
 	WRITE_ONCE(stream->nr, stream->nr + 1);
 	rb_add(&xfer->by_user_data, &context->by_user_data, is_less);
 	xfer->stream = stream;
 	spin_unlock(&context->lock);
-	kfree(fresh);
+	iput(other);
 	return 0;
+}
+
+/**
+ * zcopy_stream_leave_gap - a transfer that was to be the next one does not come
+ * @submitter: whose
+ * @target:    where it was to go; passed zcopy_sink_check()
+ *
+ * Context: process; may sleep.
+ */
+void zcopy_stream_leave_gap(struct zcopy_submitter *submitter, struct file *target)
+{
+	struct zcopy_context *context = submitter->context;
+	struct zcopy_stream *stream;
+	struct inode *other = NULL;
+	LIST_HEAD(gone);
+	bool fresh;
+
+	if (zcopy_sink_is_file(target))
+		return;
+	stream = get_locked(submitter, target, &fresh);
+	/* Nobody is left who could send, or it is as if nobody had tried. */
+	if (IS_ERR(stream))
+		return;
+	if (stream->mark && !is_of(stream, target)) {
+		other = stream->inode;
+		stream->inode = NULL;
+	}
+	stream->gap = ++stream->gaps;
+	keep_inode(stream, target);
+	if (fresh) {
+		mark(stream);
+		zcopy_stream_sweep(context, 2, &gone);
+	}
+	spin_unlock(&context->lock);
+	iput(other);
+	zcopy_stream_free_all(&gone);
+}
+
+/*
+ * Was the target of a mark closed? Then nobody can send to it any more, and nobody
+ * needs to be kept from it.
+ */
+static bool is_closed(const struct zcopy_stream *stream)
+{
+	struct inode *inode = stream->inode;
+
+	if (!inode)
+		return false;
+	if (S_ISSOCK(inode->i_mode))
+		return READ_ONCE(SOCKET_I(inode)->file) != stream->target;
+	return !READ_ONCE(inode->i_pipe);
+}
+
+/**
+ * zcopy_stream_sweep - look for marks whose targets are closed
+ * @context: whose
+ * @nr:      so many are looked at
+ * @gone:    they are moved here, for zcopy_stream_free_all()
+ *
+ * With two for each that comes there are hardly more than twice as many marks as
+ * open targets that failed.
+ *
+ * Context: zcopy_context.lock is held.
+ */
+void zcopy_stream_sweep(struct zcopy_context *context, unsigned int nr,
+			struct list_head *gone)
+{
+	lockdep_assert_held(&context->lock);
+	for (nr = min(nr, context->nr_marks); nr; nr--) {
+		struct zcopy_stream *stream;
+
+		stream = list_first_entry(&context->marks, struct zcopy_stream, ready);
+		if (is_closed(stream))
+			zcopy_stream_forget(stream, gone);
+		else
+			list_move_tail(&stream->ready, &context->marks);
+	}
+}
+
+/**
+ * zcopy_stream_retire - a stream has no transfers any more
+ * @stream: the caller is its runner, and no longer then
+ * @gone:   it is moved here, for zcopy_stream_free_all(), unless it stays as a mark
+ *
+ * Context: zcopy_context.lock is held.
+ */
+void zcopy_stream_retire(struct zcopy_stream *stream, struct list_head *gone)
+{
+	struct zcopy_context *context = stream->context;
+
+	lockdep_assert_held(&context->lock);
+	if (stream->gap && !stream->submitter->dead && !context->closing) {
+		mark(stream);
+		zcopy_stream_sweep(context, 2, gone);
+		return;
+	}
+	rb_erase(&stream->node, &context->streams);
+	list_add_tail(&stream->ready, gone);
+}
+
+/* If it is a mark: it need not stay. Context: zcopy_context.lock is held. */
+void zcopy_stream_forget(struct zcopy_stream *stream, struct list_head *gone)
+{
+	if (!stream->mark)
+		return;
+	unmark(stream);
+	rb_erase(&stream->node, &stream->context->streams);
+	list_add_tail(&stream->ready, gone);
+}
+
+/*
+ * The program says that it knows: of the gaps behind, and of all that come from the
+ * transfers that are there. Context: zcopy_context.lock is held.
+ */
+void zcopy_stream_acknowledge(struct zcopy_stream *stream, struct list_head *gone)
+{
+	struct zcopy_xfer *xfer;
+
+	lockdep_assert_held(&stream->context->lock);
+	list_for_each_entry(xfer, &stream->queue, link)
+		xfer->known = true;
+	stream->gap = 0;
+	zcopy_stream_forget(stream, gone);
+}
+
+/* Context: process, without a lock; may sleep. */
+void zcopy_stream_free_all(struct list_head *gone)
+{
+	struct zcopy_stream *stream, *tmp;
+
+	list_for_each_entry_safe(stream, tmp, gone, ready) {
+		if (stream->timed)
+			timer_shutdown_sync(&stream->again);
+		iput(stream->inode);
+		if (stream->charged) {
+			zcopy_user_uncharge(stream->submitter->user,
+					    ZCOPY_USE_MEMORY, sizeof(*stream));
+			if (wq_has_sleeper(&stream->context->wait))
+				wake_up_interruptible_poll(&stream->context->wait,
+							   EPOLLOUT);
+		}
+		zcopy_submitter_put(stream->submitter);
+		kfree(stream);
+	}
 }
 
 /**
@@ -206,7 +465,7 @@ void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled)
 			zcopy_crew_recall(&stream->submitter->crew,
 					  &stream->work, stream->go_on);
 	} else {
-		zcopy_stream_take_off(xfer);
+		zcopy_stream_take_off(xfer, true);
 		list_add_tail(&xfer->link, cancelled);
 	}
 }

@@ -24,6 +24,7 @@ struct zcopy_xfer;
  * @context: that one's
  * @target:  key; kept alive by the transfers in @queue. While that is empty, or
  *           its head lost the target, nothing else of the stream refers to it
+ * @ordered: what is behind a gap on the target must not be sent
  * @queue:   zcopy_xfer.link, under zcopy_context.lock; the head is the runner's
  * @nr:      transfers in @queue
  * @state:   enum zcopy_state, changed by zcopy_state_move() alone
@@ -39,7 +40,17 @@ struct zcopy_xfer;
  * @head:    that wait queue, or NULL. The runner's, as the target is
  * @read:    a page of the head that was asked for, or NULL. The runner's
  * @reading: it waits for that page, so that room is nothing to wake it for
- * @ready:   place in the submitter's list of streams to run
+ * @ready:   place in the submitter's list of streams to run; or, while it is a
+ *           mark, in zcopy_context.marks, under zcopy_context.lock
+ * @gaps:    how many gaps there were, which is the number of the last one; under
+ *           zcopy_context.lock, as the following are
+ * @gap:     the number of one behind the last transfer that the program has not said
+ *           it knows of; 0: none
+ * @mark:    it has no transfers, and stays for that: nobody runs it
+ * @charged: its user pays for it, as no transfer does
+ * @inode:   of @target, once there was such a gap and it has no inode of a mounted
+ *           filesystem; a reference. It tells whether @target is still open
+ * @ino:     number of that inode, of whatever filesystem
  */
 struct zcopy_stream {
 	struct rb_node node;
@@ -60,11 +71,25 @@ struct zcopy_stream {
 	struct zcopy_read *read;
 	bool reading;
 	struct list_head ready;
+	bool ordered;
+	u64 gaps;
+	u64 gap;
+	bool mark;
+	bool charged;
+	struct inode *inode;
+	unsigned long ino;
 };
 
 int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready);
 void zcopy_stream_kick(struct zcopy_stream *stream);
-void zcopy_stream_take_off(struct zcopy_xfer *xfer);
+void zcopy_stream_take_off(struct zcopy_xfer *xfer, bool failed);
+void zcopy_stream_leave_gap(struct zcopy_submitter *submitter, struct file *target);
+void zcopy_stream_retire(struct zcopy_stream *stream, struct list_head *gone);
+void zcopy_stream_sweep(struct zcopy_context *context, unsigned int nr,
+			struct list_head *gone);
+void zcopy_stream_acknowledge(struct zcopy_stream *stream, struct list_head *gone);
+void zcopy_stream_forget(struct zcopy_stream *stream, struct list_head *gone);
+void zcopy_stream_free_all(struct list_head *gone);
 void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled);
 void zcopy_stream_end_cancelled(struct list_head *cancelled);
 void zcopy_stream_wake(struct zcopy_stream *stream);

@@ -24,7 +24,8 @@ struct zcopy_xfer;
 /* The transfer flags this module serves. */
 #define ZCOPY_FLAGS_SERVED	(ZCOPY_NODISKIO | ZCOPY_NOCACHE | ZCOPY_SYNC | \
 				 ZCOPY_NOTIFY | ZCOPY_USER_READAHEAD | \
-				 ZCOPY_LEASE | ZCOPY_MORE | ZCOPY_EXACT)
+				 ZCOPY_LEASE | ZCOPY_MORE | ZCOPY_EXACT | \
+				 ZCOPY_RESUME)
 
 /* zcopy_range.len of a file range that ends where the file ends. */
 #define ZCOPY_TO_EOF		U64_MAX
@@ -73,6 +74,8 @@ struct zcopy_brought {
  *            interrupt, if it was @lost
  * @expire:   the time of a broken lease is over: end the transfer at *@place,
  *            if that is not NULL, which zcopy_context.lock guards
+ * @refused:  it is not accepted, and its target would have been good. Called
+ *            before it is destroyed
  *
  * They are its owner's, who stands above all that a transfer passes through.
  * Context: process, without a lock; may sleep.
@@ -82,6 +85,7 @@ struct zcopy_xfer_ops {
 	void (*lost)(struct zcopy_xfer *xfer);
 	void (*released)(struct zcopy_xfer *xfer);
 	void (*expire)(struct zcopy_context *context, struct zcopy_xfer **place);
+	void (*refused)(struct zcopy_xfer *xfer);
 };
 
 /**
@@ -112,6 +116,12 @@ struct zcopy_xfer_ops {
  * @cancelled: it is to end; set by anybody, read by who runs it
  * @expired:   ditto, since the time of a broken lease ran out
  * @failed:    ditto, with this error; the runner's
+ * @known:     the program knows that it ends early: what stands behind it goes on;
+ *             under zcopy_context.lock
+ * @gap:       the number of a gap that it stands behind, so that it is to end; 0:
+ *             none. Under zcopy_context.lock until it is the head, see stream.c
+ * @resumes:   the program knew of the gaps with numbers up to this one when it
+ *             submitted it
  * @stripped:  it has no files, no pages and no target any more; set under
  *             zcopy_context.lock
  * @copied:    the network had to copy; set by anybody
@@ -168,6 +178,9 @@ struct zcopy_xfer {
 	bool stripped;
 	bool copied;
 	int failed;
+	bool known;
+	u64 gap;
+	u64 resumes;
 	unsigned int ra_range;
 	struct file_ra_state ra;
 	pgoff_t alone;

@@ -97,6 +97,9 @@ int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	if (!submitter)
 		return -ENOMEM;
 	record = zcopy_queue_add(submitter, &transfer, complete_cmd, &ready);
+	/* SQEs behind this one may be for the same target. */
+	if (IS_ERR(record))
+		zcopy_queue_leave_gap(submitter, &transfer);
 	zcopy_submitter_put(submitter);
 	if (IS_ERR(record)) {
 		err = PTR_ERR(record);

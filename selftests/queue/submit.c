@@ -268,7 +268,7 @@ TEST_F(submit, bad_in_the_middle)
 		{ { .field = (value) }, {}, error }
 #define BAD_SEGMENT(error, addr, len, fd, flags)				\
 		{ {}, { addr, len, fd, flags }, error }
-		BAD(flags, 0x80, -EINVAL),
+		BAD(flags, 0x200, -EINVAL),
 		BAD(flags, 1U << 31, -EINVAL),
 		BAD(reserved, 1, -EINVAL),
 		BAD(readahead, ZCOPY_MAX_READAHEAD + 1, -EINVAL),

@@ -98,6 +98,10 @@ struct zcopy_segment {
  *	are a prefix of the segments in any case, and tell which one failed. Without
  *	this flag the segments behind a file that ended early follow on what it
  *	gave. A segment "to the end of the file" gives what there is.
+ * %ZCOPY_RESUME
+ *	The program knows that earlier transfers to this target failed, and that
+ *	what they lack is missing there: this one is to be sent all the same. See
+ *	"a target that failed". It means nothing to %ZCOPY_IOC_SEND and for files.
  *
  * A flag the running module does not know is refused with EINVAL, never
  * ignored; zcopy_info.transfer_flags tells which ones it knows.
@@ -110,6 +114,30 @@ struct zcopy_segment {
 #define ZCOPY_LEASE		0x20
 #define ZCOPY_MORE		0x40
 #define ZCOPY_EXACT		0x80
+#define ZCOPY_RESUME		0x100
+
+/**
+ * DOC: a target that failed
+ *
+ * The peer of a connection must never take the bytes of one response for the rest
+ * of another. So when a queued transfer to a socket or pipe ends with an error, or
+ * cancelled, with bytes missing, what is queued behind it on that target ends too,
+ * with -ECANCELED and %ZCOPY_C_CANCELLED, and so does whatever the same process
+ * submits there in this context from then on: the completion that says so may have
+ * been delivered, and yet not been seen by who submits. The same is true of a
+ * transfer that %ZCOPY_IOC_SUBMIT refuses once its target was found good, and of
+ * each one that an SQE asks for and that is refused.
+ *
+ * It ends when the program says that it knows: by %ZCOPY_RESUME on the next
+ * transfer, or by %ZCOPY_CANCEL_TARGET. What it says is about what has failed by
+ * then: transfers that are to fail are not among it, but for those that
+ * %ZCOPY_CANCEL_TARGET itself ends. A target that failed counts as a completion that
+ * was not read, until then or until it is closed.
+ *
+ * %ZCOPY_C_TRUNCATED without %ZCOPY_EXACT is no failure. %ZCOPY_IOC_SEND, whose caller
+ * hears of each before the next, files as targets, other processes and other
+ * contexts stand outside of this.
+ */
 
 /** define ZCOPY_MAX_READAHEAD - largest zcopy_transfer.readahead, in pages */
 #define ZCOPY_MAX_READAHEAD	65535U
@@ -161,8 +189,8 @@ struct zcopy_transfer {
  *	watches the packets. That may be known at the release only. Of a file:
  *	not all of it are blocks shared with the segments' files.
  * %ZCOPY_C_CANCELLED
- *	The transfer was cancelled after @bytes; zcopy_completion.error is
- *	-ECANCELED.
+ *	The transfer was cancelled after @bytes, or one before it on the same
+ *	target failed; zcopy_completion.error is -ECANCELED.
  * %ZCOPY_C_TRUNCATED
  *	A file ended before the length asked for. The segments behind it were
  *	sent all the same; with %ZCOPY_EXACT nothing of them was.
@@ -206,7 +234,7 @@ struct zcopy_transfer {
  *          called unshare(2) or setns(2) with CLONE_NEWPID
  * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory, or might not be
  * -ECANCELED
- *          with ZCOPY_C_CANCELLED: see ZCOPY_IOC_CANCEL
+ *          with ZCOPY_C_CANCELLED: see ZCOPY_IOC_CANCEL and "a target that failed"
  * -EINTR   ZCOPY_IOC_SEND only: a signal arrived; with ZCOPY_SYNC and all bytes
  *          sent it kept the call from waiting for the release
  * -EPIPE   the socket was shut down for sending, here or by the peer; nobody
@@ -352,12 +380,15 @@ struct zcopy_uring {
  * %ZCOPY_FEATURE_TARGETS
  *	zcopy_transfer.target may be a pipe or a regular file. Without this bit
  *	only sockets are served, and zcopy_transfer.offset must be 0.
+ * %ZCOPY_FEATURE_EXACT
+ *	%ZCOPY_EXACT and %ZCOPY_RESUME, and what "a target that failed" says.
  */
 #define ZCOPY_FEATURE_SEND	0x01ULL
 #define ZCOPY_FEATURE_STATS	0x02ULL
 #define ZCOPY_FEATURE_SUBMIT	0x04ULL
 #define ZCOPY_FEATURE_URING	0x08ULL
 #define ZCOPY_FEATURE_TARGETS	0x10ULL
+#define ZCOPY_FEATURE_EXACT	0x20ULL
 
 /**
  * struct zcopy_info - argument of ZCOPY_IOC_INFO, all of it out
@@ -567,8 +598,10 @@ struct zcopy_stats {
  *	anyway if all was sent first. One that waits for pages of ext4, XFS, Btrfs
  *	or F2FS ends at once, another one that waits for a disk or a server when
  *	that has answered, and one to a file after the write it is at. Of those to
- *	one target that the call asks, the newest end first: none of them sends a
- *	byte behind one that is missing. Others that are queued behind them do.
+ *	one target that the call asks, the newest end first. Others that are queued
+ *	behind them on a socket or pipe end too, see "a target that failed"; but not
+ *	with %ZCOPY_CANCEL_TARGET, after which the target is as good as new to the
+ *	calling process.
  *	One that another thread submits while the call runs may be asked too. It
  *	returns 0 with @cancelled, 0 included.
  *

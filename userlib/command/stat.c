@@ -37,6 +37,7 @@ static const struct bit feature_bits[] = {
 	{ ZCOPY_FEATURE_SUBMIT, "submit" },
 	{ ZCOPY_FEATURE_URING, "uring" },
 	{ ZCOPY_FEATURE_TARGETS, "targets" },
+	{ ZCOPY_FEATURE_EXACT, "exact" },
 };
 
 /* A counter, named as in struct zcopy_stats. */
