@@ -21,9 +21,9 @@
  * @cancelled: taken off their queues, and to be ended without the lock
  * @nr:        how many were picked
  * @user_data: which ones, for step_user_data()
- * @target:    ditto, for step_stream(): the address of the next one
+ * @key:       ditto, for step_stream(): of the next one
  * @of:        of the next submitter to that one
- * @last:      of the last target
+ * @last:      of the last one
  * @submitter: whose, or NULL: everybody's
  * @knows:     which submitter's program says that it knows of what ends here, or
  *             NULL
@@ -35,7 +35,7 @@ struct walk {
 	struct list_head cancelled;
 	unsigned int nr;
 	u64 user_data;
-	unsigned long target;
+	unsigned long key;
 	unsigned long of;
 	unsigned long last;
 	const struct zcopy_submitter *submitter;
@@ -108,14 +108,14 @@ static bool step_stream(struct walk *walk)
 	struct zcopy_xfer *newest = NULL;
 	struct zcopy_stream *stream;
 
-	stream = zcopy_stream_from(walk->context, walk->target, walk->of);
-	if (!stream || (unsigned long)stream->target > walk->last)
+	stream = zcopy_stream_from(walk->context, walk->key, walk->of);
+	if (!stream || stream->key > walk->last)
 		return false;
 	submitter = stream->submitter;
 	if (!walk->submitter || walk->submitter == submitter)
 		newest = zcopy_stream_newest(stream);
 	/* None is left of this one: on to the next. */
-	walk->target = (unsigned long)stream->target;
+	walk->key = stream->key;
 	walk->of = (unsigned long)submitter + !newest;
 	if (newest) {
 		pick(walk, newest);
@@ -135,12 +135,12 @@ static bool step_wake(struct walk *walk)
 {
 	struct zcopy_stream *stream;
 
-	stream = zcopy_stream_from(walk->context, walk->target, walk->of);
+	stream = zcopy_stream_from(walk->context, walk->key, walk->of);
 	if (!stream)
 		return false;
 	if (walk->submitter == stream->submitter)
 		zcopy_stream_wake(stream);
-	walk->target = (unsigned long)stream->target;
+	walk->key = stream->key;
 	walk->of = (unsigned long)stream->submitter + 1;
 	return true;
 }
@@ -164,8 +164,8 @@ unsigned int zcopy_cancel_target(struct zcopy_context *context,
 	struct walk walk = {
 		.context = context,
 		.knows = knows,
-		.target = (unsigned long)target,
-		.last = (unsigned long)target,
+		.key = zcopy_stream_key(target),
+		.last = zcopy_stream_key(target),
 	};
 
 	return go(&walk, step_stream, false);

@@ -46,7 +46,8 @@ static int do_info(void __user *arg, size_t usize)
 		.transfer_flags = ZCOPY_FLAGS_SERVED,
 		.features = ZCOPY_FEATURE_SEND | ZCOPY_FEATURE_STATS |
 			    ZCOPY_FEATURE_SUBMIT | ZCOPY_FEATURE_URING |
-			    ZCOPY_FEATURE_TARGETS | ZCOPY_FEATURE_EXACT,
+			    ZCOPY_FEATURE_TARGETS | ZCOPY_FEATURE_EXACT |
+			    ZCOPY_FEATURE_LOAD,
 		.max_segments = zcopy_max_segments(),
 		.max_memory = zcopy_max_memory(),
 		.batch_bytes = ZCOPY_BATCH_BYTES,

@@ -25,6 +25,8 @@ static int check_transfer(const struct zcopy_transfer *transfer)
 		return -EINVAL;
 	if ((transfer->flags & ZCOPY_SYNC) && (transfer->flags & ZCOPY_NOTIFY))
 		return -EINVAL;
+	if ((transfer->flags & ZCOPY_NOCACHE) && transfer->target == ZCOPY_LOAD)
+		return -EINVAL;
 	if (transfer->reserved || transfer->offset > LLONG_MAX)
 		return -EINVAL;
 	if (transfer->readahead > ZCOPY_MAX_READAHEAD)
@@ -158,6 +160,8 @@ static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segmen
 	if (!(file->f_mode & FMODE_READ))
 		return -EBADF;
 	err = zcopy_source_check(file, xfer->queued, &range->cached);
+	if (!err && !xfer->target && !zcopy_source_stays(range))
+		err = -EOPNOTSUPP;
 	if (err)
 		return err;
 	err = zcopy_source_verify(range);
@@ -186,6 +190,8 @@ static int get_target(struct zcopy_xfer *xfer,
 {
 	int err;
 
+	if (transfer->target == ZCOPY_LOAD)
+		return transfer->offset ? -EINVAL : 0;
 	xfer->target = fget(transfer->target);
 	if (!xfer->target)
 		return -EBADF;
@@ -206,13 +212,14 @@ static int get_target(struct zcopy_xfer *xfer,
  */
 static int check_overlap(const struct zcopy_xfer *xfer)
 {
-	const struct inode *inode = file_inode(xfer->target);
+	const struct inode *inode;
 	u64 end = xfer->offset;
 	bool to_eof = false;
 	unsigned int i;
 
-	if (!S_ISREG(inode->i_mode))
+	if (!zcopy_sink_is_file(xfer->target))
 		return 0;
+	inode = file_inode(xfer->target);
 	for (i = 0; i < xfer->nr; i++) {
 		u64 len = xfer->ranges[i].len;
 

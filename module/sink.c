@@ -94,7 +94,7 @@ bool zcopy_sink_knows(struct file *target)
 /* May open files wait in it for a receiver, so that it keeps them open? */
 bool zcopy_sink_holds_files(struct file *target)
 {
-	const struct socket *socket = sock_from_file(target);
+	const struct socket *socket = target ? sock_from_file(target) : NULL;
 
 	return socket && socket->sk->sk_family == AF_UNIX;
 }
@@ -292,6 +292,9 @@ ssize_t zcopy_sink_send(struct file *target, struct zcopy_batch *batch,
 	bool released = zcopy_release_wanted(last->xfer);
 	bool file = zcopy_sink_is_file(target);
 
+	*copied = false;
+	if (!target)
+		return batch->bytes;
 	if (sock_from_file(target))
 		return send_socket(target, batch, more, wait, copied);
 	/* Who reads a pipe lets go of a page when he likes, and tells nobody. */
@@ -323,10 +326,11 @@ bool zcopy_sink_ready(struct file *target, poll_table *table)
 /* For how long a blocking target waits for room, in jiffies; else 0. */
 long zcopy_sink_patience(struct file *target)
 {
-	const struct socket *socket = sock_from_file(target);
+	const struct socket *socket;
 
-	if (READ_ONCE(target->f_flags) & O_NONBLOCK)
+	if (!target || READ_ONCE(target->f_flags) & O_NONBLOCK)
 		return 0;
+	socket = sock_from_file(target);
 	return socket ? READ_ONCE(socket->sk->sk_sndtimeo) :
 			MAX_SCHEDULE_TIMEOUT;
 }
@@ -393,12 +397,16 @@ bool zcopy_sink_wakes(struct file *target, const wait_queue_head_t *head)
  */
 size_t zcopy_sink_room(struct file *target)
 {
-	const struct pipe_inode_info *pipe = zcopy_pipe_of(target);
-	const struct socket *socket = sock_from_file(target);
+	const struct pipe_inode_info *pipe;
+	const struct socket *socket;
 	struct sock *sk;
 
+	if (!target)
+		return ZCOPY_BATCH_BYTES;
+	pipe = zcopy_pipe_of(target);
 	if (pipe)
 		return zcopy_pipe_room(pipe);
+	socket = sock_from_file(target);
 	if (!socket)
 		return ZCOPY_BATCH_BYTES;
 	sk = socket->sk;
@@ -424,7 +432,7 @@ size_t zcopy_sink_room(struct file *target)
  */
 bool zcopy_sink_lags(struct file *target)
 {
-	struct socket *socket = sock_from_file(target);
+	struct socket *socket = target ? sock_from_file(target) : NULL;
 	struct sock *sk = socket ? socket->sk : NULL;
 	bool lags = false;
 
@@ -444,7 +452,7 @@ bool zcopy_sink_lags(struct file *target)
 /* Set free what was held back for bytes that do not come after all. */
 void zcopy_sink_push(struct file *target)
 {
-	struct socket *socket = sock_from_file(target);
+	struct socket *socket = target ? sock_from_file(target) : NULL;
 
 	if (socket && READ_ONCE(socket->ops)->splice_eof)
 		READ_ONCE(socket->ops)->splice_eof(socket);

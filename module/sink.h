@@ -10,16 +10,21 @@ struct poll_table_struct;
 struct zcopy_batch;
 struct zcopy_xfer;
 
+/*
+ * A target may be NULL, which is that of ZCOPY_LOAD: it takes everything at once, and
+ * keeps nothing.
+ */
+
 /* Is a target a regular file, which sleeps for locks and disks? */
 static inline bool zcopy_sink_is_file(const struct file *target)
 {
-	return S_ISREG(file_inode(target)->i_mode);
+	return target && S_ISREG(file_inode(target)->i_mode);
 }
 
 /* Does it wait for room by itself? */
 static inline bool zcopy_sink_blocks(struct file *target)
 {
-	return sock_from_file(target);
+	return target && sock_from_file(target);
 }
 
 bool zcopy_sink_knows(struct file *target);

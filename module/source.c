@@ -33,6 +33,13 @@ int zcopy_source_check(struct file *file, bool queued, bool *cached)
 	return zcopy_universal_check(file);
 }
 
+/* Is what was read of a file there for the next reader? */
+bool zcopy_source_stays(const struct zcopy_range *range)
+{
+	return range->cached || !(range->file->f_flags & O_DIRECT ||
+				  zcopy_universal_is_generated(range->file));
+}
+
 /* The readahead state for a range's file, made anew where a range begins. */
 static struct file_ra_state *range_ra(struct zcopy_xfer *xfer,
 				      unsigned int range)

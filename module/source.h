@@ -21,6 +21,7 @@ int zcopy_source_fill(struct zcopy_xfer *xfer, enum zcopy_ahead ahead,
 bool zcopy_source_can_start(const struct zcopy_xfer *xfer);
 int zcopy_source_start(struct zcopy_xfer *xfer, struct zcopy_read *read);
 int zcopy_source_wait(struct zcopy_xfer *xfer);
+bool zcopy_source_stays(const struct zcopy_range *range);
 void zcopy_source_drop(struct zcopy_xfer *xfer);
 struct super_block *zcopy_source_keeps(const struct zcopy_xfer *xfer);
 void zcopy_source_forget(struct zcopy_xfer *xfer);

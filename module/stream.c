@@ -139,17 +139,17 @@ void zcopy_stream_end_cancelled(struct list_head *cancelled)
 }
 
 /* The order of streams: by target, then by submitter. */
-static bool is_before(const struct zcopy_stream *stream, unsigned long target,
+static bool is_before(const struct zcopy_stream *stream, unsigned long key,
 		      unsigned long submitter)
 {
-	if ((unsigned long)stream->target != target)
-		return (unsigned long)stream->target < target;
+	if (stream->key != key)
+		return stream->key < key;
 	return (unsigned long)stream->submitter < submitter;
 }
 
-/* The stream of a target, or the place in the tree where it belongs. */
+/* The stream of a key, or the place in the tree where it belongs. */
 static struct zcopy_stream *find(struct zcopy_submitter *submitter,
-				 struct file *target, struct rb_node **parent,
+				 unsigned long key, struct rb_node **parent,
 				 struct rb_node ***link)
 {
 	struct rb_node **p = &submitter->context->streams.rb_node;
@@ -160,19 +160,18 @@ static struct zcopy_stream *find(struct zcopy_submitter *submitter,
 		struct zcopy_stream *stream;
 
 		stream = rb_entry(*p, struct zcopy_stream, node);
-		if (stream->target == target && stream->submitter == submitter)
+		if (stream->key == key && stream->submitter == submitter)
 			return stream;
 		*parent = *p;
-		p = is_before(stream, (unsigned long)target,
-			      (unsigned long)submitter) ? &(*p)->rb_right :
-							  &(*p)->rb_left;
+		p = is_before(stream, key, (unsigned long)submitter) ?
+			    &(*p)->rb_right : &(*p)->rb_left;
 	}
 	*link = p;
 	return NULL;
 }
 
 static struct zcopy_stream *create(struct zcopy_submitter *submitter,
-				   struct file *target)
+				   struct file *target, unsigned long key)
 {
 	struct zcopy_stream *stream;
 
@@ -181,8 +180,9 @@ static struct zcopy_stream *create(struct zcopy_submitter *submitter,
 		return NULL;
 	stream->submitter = submitter;
 	stream->context = submitter->context;
+	stream->key = key;
 	stream->target = target;
-	stream->ordered = !zcopy_sink_is_file(target);
+	stream->ordered = target && !zcopy_sink_is_file(target);
 	INIT_LIST_HEAD(&stream->queue);
 	atomic_set(&stream->state, ZCOPY_STATE_RUN);
 	timer_setup(&stream->again, again, 0);
@@ -195,7 +195,8 @@ static struct zcopy_stream *create(struct zcopy_submitter *submitter,
  * success with zcopy_context.lock held; else an ERR_PTR.
  */
 static struct zcopy_stream *get_locked(struct zcopy_submitter *submitter,
-				       struct file *target, bool *runner)
+				       struct file *target, unsigned long key,
+				       bool *runner)
 {
 	struct zcopy_context *context = submitter->context;
 	struct zcopy_stream *stream, *fresh = NULL;
@@ -208,11 +209,11 @@ static struct zcopy_stream *get_locked(struct zcopy_submitter *submitter,
 			kfree(fresh);
 			return ERR_PTR(-EINTR);
 		}
-		stream = find(submitter, target, &parent, &link);
+		stream = find(submitter, key, &parent, &link);
 		if (stream || fresh)
 			break;
 		spin_unlock(&context->lock);
-		fresh = create(submitter, target);
+		fresh = create(submitter, target, key);
 		if (!fresh)
 			return ERR_PTR(-ENOMEM);
 	}
@@ -272,7 +273,10 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 	struct zcopy_stream *stream;
 	bool runner;
 
-	stream = get_locked(submitter, xfer->target, &runner);
+	/* One that has no target waits for nobody: an odd address is no file's. */
+	stream = get_locked(submitter, xfer->target,
+			    xfer->target ? zcopy_stream_key(xfer->target) :
+					   (unsigned long)xfer | 1, &runner);
 	if (IS_ERR(stream))
 		return PTR_ERR(stream);
 	if (stream->mark) {
@@ -317,7 +321,7 @@ void zcopy_stream_leave_gap(struct zcopy_submitter *submitter, struct file *targ
 
 	if (zcopy_sink_is_file(target))
 		return;
-	stream = get_locked(submitter, target, &fresh);
+	stream = get_locked(submitter, target, zcopy_stream_key(target), &fresh);
 	/* Nobody is left who could send, or it is as if nobody had tried. */
 	if (IS_ERR(stream))
 		return;
@@ -483,14 +487,14 @@ void zcopy_stream_wake(struct zcopy_stream *stream)
 /**
  * zcopy_stream_from - the first stream from one on
  * @context:   whose
- * @target:    address of the target, or any
- * @submitter: ditto, of the submitter
+ * @key:       of zcopy_stream_key(), or any
+ * @submitter: address of the submitter, or any
  *
  * Context: zcopy_context.lock is held.
  * Return: the stream, or NULL.
  */
 struct zcopy_stream *zcopy_stream_from(struct zcopy_context *context,
-				       unsigned long target,
+				       unsigned long key,
 				       unsigned long submitter)
 {
 	struct rb_node *node = context->streams.rb_node;
@@ -501,7 +505,7 @@ struct zcopy_stream *zcopy_stream_from(struct zcopy_context *context,
 		struct zcopy_stream *stream;
 
 		stream = rb_entry(node, struct zcopy_stream, node);
-		if (is_before(stream, target, submitter)) {
+		if (is_before(stream, key, submitter)) {
 			node = node->rb_right;
 			continue;
 		}

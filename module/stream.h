@@ -20,9 +20,10 @@ struct zcopy_xfer;
 /**
  * struct zcopy_stream - the ordered queue of a process's transfers to a target
  * @node:    in zcopy_context.streams, under zcopy_context.lock
+ * @key:     of @target, or what is no target's, see zcopy_stream_key()
  * @submitter: key; the stream owns a reference
  * @context: that one's
- * @target:  key; kept alive by the transfers in @queue. While that is empty, or
+ * @target:  NULL with ZCOPY_LOAD; kept alive by the transfers in @queue. While that is empty, or
  *           its head lost the target, nothing else of the stream refers to it
  * @ordered: what is behind a gap on the target must not be sent
  * @queue:   zcopy_xfer.link, under zcopy_context.lock; the head is the runner's
@@ -54,6 +55,7 @@ struct zcopy_xfer;
  */
 struct zcopy_stream {
 	struct rb_node node;
+	unsigned long key;
 	struct zcopy_submitter *submitter;
 	struct zcopy_context *context;
 	struct file *target;
@@ -80,6 +82,12 @@ struct zcopy_stream {
 	unsigned long ino;
 };
 
+/* By what streams are found: an address, of the target. */
+static inline unsigned long zcopy_stream_key(const struct file *target)
+{
+	return (unsigned long)target;
+}
+
 int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready);
 void zcopy_stream_kick(struct zcopy_stream *stream);
 void zcopy_stream_take_off(struct zcopy_xfer *xfer, bool failed);
@@ -94,7 +102,7 @@ void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled);
 void zcopy_stream_end_cancelled(struct list_head *cancelled);
 void zcopy_stream_wake(struct zcopy_stream *stream);
 struct zcopy_stream *zcopy_stream_from(struct zcopy_context *context,
-				       unsigned long target,
+				       unsigned long key,
 				       unsigned long submitter);
 struct zcopy_xfer *zcopy_stream_newest(struct zcopy_stream *stream);
 void zcopy_stream_lose_target(struct zcopy_stream *stream);

@@ -23,6 +23,17 @@
 #define ZCOPY_MEMORY	(-2)
 
 /**
+ * define ZCOPY_LOAD - value of zcopy_transfer.target that names no target
+ *
+ * The transfer brings its segments' bytes into memory, as readahead(2) does, and
+ * completes when they are there: zcopy_completion.bytes of them, or with the error
+ * for which they could not be. They stay as what a program has read stays; memory
+ * segments are there already. Such a transfer waits for no other one. With
+ * %ZCOPY_NODISKIO it says whether they are there.
+ */
+#define ZCOPY_LOAD	(-3)
+
+/**
  * struct zcopy_segment - one part of a transfer
  * @addr:  file segment: offset of the first byte in the file, 0 to 2^63 - 1;
  *         memory segment: the user address of the first byte
@@ -150,12 +161,12 @@ struct zcopy_segment {
  * @target:      descriptor of a connected stream socket: TCP (IPv4, IPv6,
  *               kernel TLS included), MPTCP, AF_UNIX or AF_VSOCK; or, with
  *               %ZCOPY_FEATURE_TARGETS, of a pipe or a regular file that is
- *               open for writing
+ *               open for writing; or, with %ZCOPY_FEATURE_LOAD, %ZCOPY_LOAD
  * @socket:      the same, by its older name
  * @flags:       ZCOPY_* transfer flags
  * @readahead:   pages, 0 to %ZCOPY_MAX_READAHEAD
  * @offset:      where in a file the first byte goes, 0 to 2^63 - 1; 0 for
- *               sockets and pipes
+ *               sockets, pipes and %ZCOPY_LOAD
  * @reserved:    must be 0
  *
  * The file position of @target is neither used nor moved. A file grows as
@@ -382,6 +393,8 @@ struct zcopy_uring {
  *	only sockets are served, and zcopy_transfer.offset must be 0.
  * %ZCOPY_FEATURE_EXACT
  *	%ZCOPY_EXACT and %ZCOPY_RESUME, and what "a target that failed" says.
+ * %ZCOPY_FEATURE_LOAD
+ *	zcopy_transfer.target may be %ZCOPY_LOAD.
  */
 #define ZCOPY_FEATURE_SEND	0x01ULL
 #define ZCOPY_FEATURE_STATS	0x02ULL
@@ -389,6 +402,7 @@ struct zcopy_uring {
 #define ZCOPY_FEATURE_URING	0x08ULL
 #define ZCOPY_FEATURE_TARGETS	0x10ULL
 #define ZCOPY_FEATURE_EXACT	0x20ULL
+#define ZCOPY_FEATURE_LOAD	0x40ULL
 
 /**
  * struct zcopy_info - argument of ZCOPY_IOC_INFO, all of it out
@@ -521,7 +535,8 @@ struct zcopy_stats {
  *
  *	================ ======================================================
  *	E2BIG            the argument is larger than known, its rest not zero
- *	EINVAL           unknown flag, %ZCOPY_SYNC with %ZCOPY_NOTIFY, reserved
+ *	EINVAL           unknown flag, %ZCOPY_SYNC with %ZCOPY_NOTIFY,
+ *	                 %ZCOPY_NOCACHE with %ZCOPY_LOAD, reserved
  *	                 word not 0, offset over 2^63-1, readahead over
  *	                 %ZCOPY_MAX_READAHEAD, no segments
  *	EMSGSIZE         more segments than zcopy_info.max_segments
@@ -534,8 +549,8 @@ struct zcopy_stats {
  *	                 file, such as one of /proc, is not written through a
  *	                 page cache or by pages at any offset
  *	ENOTCONN         the socket is not connected, or listens
- *	EINVAL           offset is not 0 and @target no file, or the file is
- *	                 O_APPEND
+ *	EINVAL           offset is not 0 and @target no file or %ZCOPY_LOAD, or
+ *	                 the file is O_APPEND
  *	EINVAL           a segment's flags are not 0, its offset is over 2^63-1
  *	EOVERFLOW        a file segment's offset + len is over 2^63 - 1
  *	EMSGSIZE         memory segments together exceed zcopy_info.max_memory
@@ -544,7 +559,8 @@ struct zcopy_stats {
  *	ESPIPE           it is neither a regular file nor a shared-memory object,
  *	                 or it cannot be read at an offset
  *	EOPNOTSUPP       the kernel has no way to send it: it has no splice_read,
- *	                 as files of hugetlbfs and some of /proc
+ *	                 as files of hugetlbfs and some of /proc; or %ZCOPY_LOAD,
+ *	                 and what is read of it stays nowhere: O_DIRECT, /proc
  *	EACCES, EPERM    a security module said so; EACCES also: %ZCOPY_LEASE
  *	                 and the file belongs to another user (see CAP_LEASE)
  *	EAGAIN           %ZCOPY_LEASE and the file is open for writing, or

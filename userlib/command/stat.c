@@ -38,6 +38,7 @@ static const struct bit feature_bits[] = {
 	{ ZCOPY_FEATURE_URING, "uring" },
 	{ ZCOPY_FEATURE_TARGETS, "targets" },
 	{ ZCOPY_FEATURE_EXACT, "exact" },
+	{ ZCOPY_FEATURE_LOAD, "load" },
 };
 
 /* A counter, named as in struct zcopy_stats. */
