@@ -333,10 +333,11 @@ static void fail_in_queue(struct __test_metadata *_metadata,
 	}
 	submit_both(self, manner, transfers, &by_ring);
 	/* Who wants to write breaks the lease, and its time runs out. */
-	if (fault == LEASED)
+	if (fault == LEASED) {
 		EXPECT_EQ(-1, open_again(&self->file, O_NONBLOCK));
-	else
+	} else {
 		EXPECT_EQ(1, cancel_user_data(self->device, 1));
+	}
 	ASSERT_EQ(1, reap(self->device, &done, 1));
 	EXPECT_EQ(1, done.user_data);
 	EXPECT_EQ(0, done.bytes);

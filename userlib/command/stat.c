@@ -29,6 +29,8 @@ static const struct bit flag_bits[] = {
 	{ ZCOPY_USER_READAHEAD, "user_readahead" },
 	{ ZCOPY_LEASE, "lease" },
 	{ ZCOPY_MORE, "more" },
+	{ ZCOPY_EXACT, "exact" },
+	{ ZCOPY_RESUME, "resume" },
 };
 
 static const struct bit feature_bits[] = {

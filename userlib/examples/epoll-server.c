@@ -153,8 +153,11 @@ static void complete_all(void)
 					"file" : "client",
 					(unsigned long long)done[i].bytes,
 					strerror(-done[i].error));
-			/* Less than the header promised: no way to go on. */
-			if (done[i].error || (done[i].flags & ZCOPY_C_TRUNCATED))
+			/*
+			 * Less than the header promised, and nothing that is
+			 * queued behind it is sent: no way to go on.
+			 */
+			if (done[i].error)
 				connection->closing = true;
 			if (finish(connection))
 				continue;

@@ -149,7 +149,7 @@ static void sent(struct connection *connection, int result)
 			(unsigned long long)connection->done.bytes,
 			strerror(-result));
 	/* Less than the header promised: no way to go on. */
-	if (result < 0 || (connection->done.flags & ZCOPY_C_TRUNCATED))
+	if (result < 0)
 		end(connection);
 	else
 		go_on(connection);

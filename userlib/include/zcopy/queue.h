@@ -19,6 +19,12 @@
  * copied by it: the program may close and reuse all of it when the call has
  * returned. Closing the context cancels what is under way.
  *
+ * A socket or pipe that a transfer to it failed on, or was cancelled, has a gap:
+ * nothing that the process submits there is sent behind that, but completes with
+ * -ECANCELED, until it says that it knows, by ZCOPY_RESUME in the flags of the next
+ * transfer or by zcopy_cancel_socket(). So a client never gets bytes of one response
+ * for those of another. A server that closes the connection need not say so.
+ *
  * The content of a file may be changed at the release, when the network no
  * longer uses its pages. With ZCOPY_SYNC in its flags a transfer completes then.
  * With ZCOPY_NOTIFY it completes twice: when all is sent, with ZCOPY_C_MORE, and
@@ -83,6 +89,10 @@ static inline void zcopy_prep_file(struct zcopy_transfer *transfer,
 /**
  * @brief Prepare a transfer of a header and a range of a file behind it.
  *
+ * The header has told the peer how many bytes follow. So, unless the length is 0,
+ * the transfer is ZCOPY_EXACT: with a file that gives less it fails, with -ENODATA
+ * and ZCOPY_C_TRUNCATED, and nothing follows on it.
+ *
  * @param transfer       filled whole
  * @param segments       room for its two segments; must live until the transfer
  *                       is submitted
@@ -104,6 +114,31 @@ static inline void zcopy_prep_response(struct zcopy_transfer *transfer,
 	zcopy_segment_memory(&segments[0], header, header_length);
 	zcopy_segment_file(&segments[1], fd, offset, length);
 	zcopy_prep_segments(transfer, socket, segments, 2, user_data);
+	if (length)
+		transfer->flags = ZCOPY_EXACT;
+}
+
+/**
+ * @brief Prepare a transfer that brings a range of a file into memory.
+ *
+ * It goes nowhere, and completes when the bytes are there, or says why they cannot
+ * be: what readahead(2) starts, with an answer. Send it when ZCOPY_NODISKIO said
+ * -EBUSY, and then that one once more.
+ *
+ * @param transfer   filled whole
+ * @param segment    room for its one segment; must live until the transfer is
+ *                   submitted
+ * @param fd         a regular file open for reading
+ * @param offset     of the first byte
+ * @param length     in bytes; 0 means to the end of the file
+ * @param user_data  any value; comes back in the completion
+ */
+static inline void zcopy_prep_load(struct zcopy_transfer *transfer,
+				   struct zcopy_segment *segment, int fd,
+				   __u64 offset, __u64 length, __u64 user_data)
+{
+	zcopy_segment_file(segment, fd, offset, length);
+	zcopy_prep_segments(transfer, ZCOPY_LOAD, segment, 1, user_data);
 }
 
 #pragma GCC visibility push(default)
@@ -208,6 +243,9 @@ int zcopy_cancel(struct zcopy *zcopy, __u64 user_data);
 
 /**
  * @brief End the transfers to this target early; see zcopy_cancel().
+ *
+ * Those of this process that it ends leave no gap that the program would not know
+ * of, and those that failed before are none any more.
  *
  * @retval -EBADF     @p socket is not an open descriptor
  * @retval -ENOTSOCK  it is neither a socket, a pipe nor a regular file
