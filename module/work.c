@@ -130,6 +130,18 @@ struct zcopy_work *zcopy_work_take_cold(struct zcopy_work_lists *lists,
 	return work;
 }
 
+/* The oldest work of this place, no longer listed; or NULL. */
+struct zcopy_work *zcopy_work_take_from(struct zcopy_work_lists *lists,
+					unsigned long place)
+{
+	struct zcopy_work *work = first_from(lists, place);
+
+	if (!work || work->place != place)
+		return NULL;
+	take_off_cold(lists, work);
+	return work;
+}
+
 /* The place of what zcopy_work_take_cold() would take now, or 0. */
 unsigned long zcopy_work_place_ahead(struct zcopy_work_lists *lists,
 				     bool (*may)(const void *data,

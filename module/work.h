@@ -63,6 +63,8 @@ struct zcopy_work *zcopy_work_take_cold(struct zcopy_work_lists *lists,
 					bool (*may)(const void *data,
 						    unsigned long place),
 					const void *data);
+struct zcopy_work *zcopy_work_take_from(struct zcopy_work_lists *lists,
+					unsigned long place);
 unsigned long zcopy_work_place_ahead(struct zcopy_work_lists *lists,
 				     bool (*may)(const void *data,
 						 unsigned long place),

@@ -9,6 +9,7 @@
  * has left. One that is to leave is waited for by a thread of its own program,
  * which stops and freezes together with it.
  */
+#include <linux/blkdev.h>
 #include <linux/cpumask.h>
 #include <linux/file.h>
 #include <linux/module.h>
@@ -321,6 +322,34 @@ static void leave_another(struct zcopy_crew *crew)
 	}
 }
 
+/* Reads that are started in a row, and given to the disk together. */
+#define TOGETHER	64
+
+static void run(struct zcopy_worker *worker, struct zcopy_work *work)
+{
+	struct zcopy_crew *crew = worker->crew;
+	const unsigned long place = worker->place;
+	unsigned int nr = 0;
+	struct blk_plug plug;
+
+	if (!(place & ZCOPY_STARTS)) {
+		work->run(work);
+		return;
+	}
+	blk_start_plug(&plug);
+	do {
+		work->run(work);
+		work = NULL;
+		if (++nr == TOGETHER || signal_pending(current) ||
+		    task_work_pending(current))
+			break;
+		spin_lock_irq(&crew->lock);
+		work = zcopy_work_take_from(&crew->work, place);
+		spin_unlock_irq(&crew->lock);
+	} while (work);
+	blk_finish_plug(&plug);
+}
+
 /* Work that comes, or none is to come and a worker is to leave. */
 static bool go_on(void *data)
 {
@@ -362,7 +391,7 @@ static bool go_on(void *data)
 		zcopy_worker_hire(crew, lacks);
 		mutex_unlock(&crew->hiring);
 	}
-	work->run(work);
+	run(worker, work);
 	/* Files that had their last use here are closed on the way around. */
 	if (task_work_pending(current)) {
 		if (!worker->cold)
