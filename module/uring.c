@@ -60,18 +60,22 @@ static int read_sqe(struct io_uring_cmd *cmd, struct zcopy_transfer *transfer,
 {
 	const struct zcopy_uring *sqe = io_uring_sqe_cmd(cmd->sqe);
 	u64 from = READ_ONCE(sqe->transfer);
-	struct zcopy_completion probe;
 
 	*answer = READ_ONCE(sqe->completion);
 	if (cmd->cmd_op != ZCOPY_URING_SEND)
 		return -ENOTTY;
 	if (copy_from_user(transfer, u64_to_user_ptr(from), sizeof(*transfer)))
 		return -EFAULT;
-	/* An answer that cannot be given is found out before the first byte. */
-	if (copy_from_user(&probe, u64_to_user_ptr(*answer), sizeof(probe)) ||
-	    copy_to_user(u64_to_user_ptr(*answer), &probe, sizeof(probe)))
-		return -EFAULT;
 	return 0;
+}
+
+/* An answer that cannot be given is found out before the first byte. */
+static bool can_answer(u64 answer)
+{
+	struct zcopy_completion probe;
+
+	return !copy_from_user(&probe, u64_to_user_ptr(answer), sizeof(probe)) &&
+	       !copy_to_user(u64_to_user_ptr(answer), &probe, sizeof(probe));
 }
 
 int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
@@ -96,7 +100,9 @@ int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	submitter = zcopy_submitter_get(context);
 	if (!submitter)
 		return -ENOMEM;
-	record = zcopy_queue_add(submitter, &transfer, complete_cmd, &ready);
+	record = can_answer(answer) ?
+			 zcopy_queue_add(submitter, &transfer, complete_cmd, &ready) :
+			 ERR_PTR(-EFAULT);
 	/* SQEs behind this one may be for the same target. */
 	if (IS_ERR(record))
 		zcopy_queue_leave_gap(submitter, &transfer);

@@ -76,8 +76,11 @@ static struct zcopy_submit offer(FIXTURE_DATA(limits) *self, int socket,
 	struct zcopy_submit submit;
 	size_t i;
 
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		transfers[i] = transfer_of(socket, part, 1, first + i);
+		/* Others that were to go there were cancelled or refused. */
+		transfers[i].flags = ZCOPY_RESUME;
+	}
 	submit = submit_of(transfers, nr);
 	errno = -submit_call(self->device, &submit);
 	if (errno)
