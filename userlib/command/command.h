@@ -25,10 +25,11 @@ enum {
 int usage_hint(void);
 int device_error(int error);
 
-/* send.c, recv.c, cp.c, stat.c: the subcommands; argv[0] is the name */
+/* send.c, recv.c, cp.c, warm.c, stat.c: the subcommands; argv[0] is the name */
 int command_send(int argc, char **argv);
 int command_recv(int argc, char **argv);
 int command_cp(int argc, char **argv);
+int command_warm(int argc, char **argv);
 int command_stat(int argc, char **argv);
 
 /* number.c */

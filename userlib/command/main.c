@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* zcopy: send, receive and copy files, and look at the module. */
+/* zcopy: send, receive, copy and load files, and look at the module. */
 #include <err.h>
 #include <errno.h>
 #include <signal.h>
@@ -14,6 +14,7 @@ static const struct {
 	{ "send", command_send },
 	{ "recv", command_recv },
 	{ "cp", command_cp },
+	{ "warm", command_warm },
 	{ "stat", command_stat },
 };
 
@@ -21,12 +22,14 @@ static const char help[] =
 	"Usage: zcopy send [OPTION]... FILE HOST:PORT\n"
 	"       zcopy recv [OPTION]... PORT\n"
 	"       zcopy cp [OPTION]... SOURCE TARGET\n"
+	"       zcopy warm [OPTION]... FILE...\n"
 	"       zcopy stat [--raw]\n"
 	"       zcopy --help | --version\n"
 	"\n"
 	"  send   send a file to a stream socket through " ZCOPY_DEVICE "\n"
 	"  recv   accept one connection and store what comes\n"
 	"  cp     copy a file\n"
+	"  warm   bring files into memory\n"
 	"  stat   show the module's version, limits and counters\n"
 	"\n"
 	"'zcopy COMMAND --help' lists the options of a command.\n"

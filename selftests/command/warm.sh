@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# zcopy warm: what it says is in memory is, and what cannot be is said.
+
+set -euo pipefail
+
+folder=$(mktemp -d "${ZCOPY_TESTDIR_EXT4:?}/warm-XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+
+number=0
+failed=0
+
+# check NAME COMMAND...: the command succeeds.
+check() {
+	local name=$1
+
+	shift
+	number=$((number + 1))
+	if "$@"; then
+		echo "ok $number $name"
+	else
+		echo "not ok $number $name"
+		failed=$((failed + 1))
+	fi
+}
+
+# says WANTED TEXT COMMAND...: it ends with this exit status and says the text.
+says() {
+	local wanted=$1 text=$2 status=0
+
+	shift 2
+	"$@" >"$folder/output" 2>&1 || status=$?
+	[[ $status == "$wanted" ]] && grep -q -- "$text" "$folder/output" && return
+	echo "# exit status $status, wanted $wanted and: $text"
+	sed 's/^/# /' "$folder/output"
+	return 1
+}
+
+chill() {
+	sync
+	echo 1 >/proc/sys/vm/drop_caches
+}
+
+head -c 9000001 /dev/urandom >"$folder/large"
+head -c 5000 /dev/urandom >"$folder/small"
+: >"$folder/empty"
+truncate -s 3M "$folder/hole"
+chill
+
+check "a cold file is not in memory" \
+	says 1 'large: not all in memory' zcopy warm --check "$folder/large"
+check "it is brought there" zcopy warm --quiet "$folder/large"
+check "and is there" says 0 'large: in memory' zcopy warm --check "$folder/large"
+chill
+check "many at once, none of them twice" \
+	says 0 'bytes=12005001' zcopy warm --quiet --stats "$folder/large" \
+	"$folder/small" "$folder/empty" "$folder/hole"
+check "all of them are there" \
+	says 0 'empty: in memory' zcopy warm --check "$folder"/{large,small,empty,hole}
+check "one that is missing, and the others" \
+	says 1 'gone: No such file' zcopy warm --quiet "$folder/gone" "$folder/small"
+check "no regular file" says 1 'not a regular file' zcopy warm "$folder"
+check "what is made when it is read" \
+	says 1 'not supported' zcopy warm --quiet /proc/version
+check "no file at all" says 2 'no FILE given' zcopy warm
+chill
+check "a bar on a terminal" \
+	bash -c 'script --quiet --return --command "zcopy warm $1/large" /dev/null |
+		 tr "\r" "\n" | grep -q "100% \[=*\] 9 MB"' - "$folder"
+
+echo "1..$number"
+((failed == 0))
