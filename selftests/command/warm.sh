@@ -54,7 +54,7 @@ check "it is brought there" zcopy warm --quiet "$folder/large"
 check "and is there" says 0 'large: in memory' zcopy warm --check "$folder/large"
 chill
 check "many at once, none of them twice" \
-	says 0 'bytes=12005001' zcopy warm --quiet --stats "$folder/large" \
+	says 0 'bytes=12150729' zcopy warm --quiet --stats "$folder/large" \
 	"$folder/small" "$folder/empty" "$folder/hole"
 check "all of them are there" \
 	says 0 'empty: in memory' zcopy warm --check "$folder"/{large,small,empty,hole}
@@ -69,5 +69,5 @@ check "a bar on a terminal" \
 	bash -c 'script --quiet --return --command "zcopy warm $1/large" /dev/null |
 		 tr "\r" "\n" | grep -q "100% \[=*\] 9 MB"' - "$folder"
 
-echo "1..$number"
-((failed == 0))
+echo "# Totals: pass:$((number - failed)) fail:$failed xfail:0 xpass:0 skip:0 error:0"
+[[ $failed == 0 && $number == 10 ]]
