@@ -429,7 +429,9 @@ TEST_F(cancel, by_several_threads)
 		TH_LOG("way %d: %d", i, cancellers[i].cancelled);
 		asked += cancellers[i].cancelled;
 	}
-	EXPECT_EQ(LONG, asked);
+	/* Others end since one before them did. */
+	EXPECT_GE(LONG, asked);
+	EXPECT_LT(0, asked);
 	ASSERT_EQ(LONG, reap(self->device, done, LONG));
 	for (i = 0; i < LONG; i++) {
 		ASSERT_GT(LONG, done[i].user_data);
