@@ -264,7 +264,7 @@ TEST_F(limits, memory_of_the_queue)
 		EXPECT_EQ(-EBADF, submit.error);
 	}
 	transfer = transfer_of(self->pair.tx, &head, 1, 3);
-	transfer.flags = ZCOPY_NOTIFY;
+	transfer.flags = ZCOPY_NOTIFY | ZCOPY_RESUME;
 	submit_all(self->device, &transfer, 1);
 	submit = offer(self, self->pair.tx, &head, 1, 4);
 	EXPECT_EQ(-EAGAIN, submit.error);
