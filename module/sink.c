@@ -345,6 +345,17 @@ long zcopy_sink_patience(struct file *target)
  */
 int zcopy_sink_wait(struct file *target, long *patience, unsigned int in_vain)
 {
+/*
+ * May a call that waited for a target, and was interrupted before its first byte,
+ * begin anew? Not if its time would begin anew, too: see signal(7).
+ */
+bool zcopy_sink_restarts(struct file *target)
+{
+	long patience = zcopy_sink_patience(target);
+
+	return !patience || patience == MAX_SCHEDULE_TIMEOUT;
+}
+
 	struct pipe_inode_info *pipe = zcopy_pipe_of(target);
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	long slice = min_t(long, *patience, HZ / 2);
