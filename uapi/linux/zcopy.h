@@ -195,7 +195,8 @@ struct zcopy_transfer {
  *          out, and it is full; else: it had to wait, and a limit (RLIMIT_NPROC,
  *          a control group's) keeps the process from having a thread for that
  * -EINVAL  it had to wait, and the process can have no thread for that since it
- *          called unshare(2) or setns(2) with CLONE_NEWPID
+ *          called unshare(2) or setns(2) with CLONE_NEWPID; with
+ *          ZCOPY_C_TARGET_ERROR: the file has become O_APPEND
  * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory, or might not be
  * -ECANCELED
  *          with ZCOPY_C_CANCELLED: see ZCOPY_IOC_CANCEL
