@@ -49,9 +49,10 @@ struct zcopy_segment {
  * Where the page cache is the file (local filesystems such as ext4, XFS, Btrfs
  * or tmpfs, overlayfs over them) its pages are looked up and sent. Any other
  * regular file that sendfile(2) can send at an offset is asked for its bytes
- * first, which may wait: NFS, FUSE, 9p, files opened with O_DIRECT, DAX. What makes
- * its content for who reads it (/proc, /sys) can be sent by %ZCOPY_IOC_SEND
- * alone, since its content may depend on the calling thread.
+ * first, which may wait: NFS, FUSE, 9p, files opened with O_DIRECT, DAX. Of FUSE
+ * they are those that read(2) gives, whatever the file's size says. What makes its
+ * content for who reads it (/proc, /sys) can be sent by %ZCOPY_IOC_SEND alone, since
+ * its content may depend on the calling thread.
  */
 
 /**
