@@ -308,13 +308,19 @@ struct zcopy_cancel {
  * drained, before the completion.
  *
  * cqe->res is negative when the transfer was refused (an errno of
- * ZCOPY_IOC_SEND's list; -EAGAIN, a limit of the queue is reached; or -EINTR, the
- * process is being stopped, frozen or killed; nothing was sent and @completion
- * keeps its value) or ended by an error, which @completion holds too, with the
- * bytes that went. Otherwise cqe->res is the bytes, or INT_MAX if they are more;
- * @completion always has the exact number, and so has big_cqe[0] in a ring with
- * IORING_SETUP_CQE32. @completion is written before the CQE can be seen, unless
- * the thread that submitted has exited: then it keeps its value.
+ * Kernels that do not copy an SQE (Linux 6.12) read one that is linked behind
+ * another in its place in the ring, when its turn comes, unless it has IOSQE_ASYNC
+ * or IOSQE_IO_DRAIN. If another one lies there by then, with another user_data, fd
+ * or cmd_op, it is refused, with -EBADR. A program that gives requests under way the
+ * same user_data, or writes that last, sets IOSQE_ASYNC.
+ *
+ * ZCOPY_IOC_SEND's list; -EAGAIN, a limit of the queue is reached; -EINTR, the
+ * process is being stopped, frozen or killed; or -EBADR, see above; nothing was
+ * sent and @completion keeps its value) or ended by an error, which @completion
+ * holds too, with the bytes that went. Otherwise cqe->res is the bytes, or INT_MAX
+ * if they are more; @completion always has the exact number, and so has big_cqe[0]
+ * in a ring with IORING_SETUP_CQE32. @completion is written before the CQE can be
+ * seen, unless the thread that submitted has exited: then it keeps its value.
  *
  * These transfers count for the context's limits as others do. Their
  * completions come from the ring, not from read() or ZCOPY_IOC_SUBMIT, but for
