@@ -165,6 +165,18 @@ enum way {
 };
 
 /*
+ * Can a flight have a socket's packets, and tell when they are gone? A program that
+ * sends with MSG_ZEROCOPY itself cannot do so behind one that waits: ENOBUFS.
+ */
+static bool can_track(const struct socket *socket)
+{
+	const struct sock *sk = socket->sk;
+
+	return sk_is_tcp(sk) && test_bit(SOCK_SUPPORT_ZC, &socket->flags) &&
+	       !sock_flag(sk, SOCK_ZEROCOPY);
+}
+
+/*
  * The one place that chooses between the sinks. Who waits for the release gets
  * it: of the bytes, or where nobody could tell, of a copy. Others get what is
  * least work; where packets come back, tracking would have the kernel copy.
@@ -174,14 +186,13 @@ static enum way choose(const struct socket *socket,
 		       const struct route *route)
 {
 	const struct zcopy_part *last = &batch->parts[batch->nr_parts - 1];
-	bool can_track = sk_is_tcp(socket->sk) &&
-			 test_bit(SOCK_SUPPORT_ZC, &socket->flags);
 
 	/* Nothing follows one that waits for its release. */
 	if (zcopy_release_wanted(last->xfer))
-		return can_track ? WAY_TRACK : WAY_COPY;
-	if (can_track && batch->bytes >= READ_ONCE(track_from) && route->gathers &&
-	    !route->returns && !zcopy_flight_known_to_copy(socket))
+		return can_track(socket) ? WAY_TRACK : WAY_COPY;
+	if (batch->bytes >= READ_ONCE(track_from) && route->gathers &&
+	    !route->returns && can_track(socket) &&
+	    !zcopy_flight_known_to_copy(socket))
 		return WAY_TRACK;
 	return WAY_SPLICE;
 }
@@ -331,6 +342,17 @@ long zcopy_sink_patience(struct file *target)
 			MAX_SCHEDULE_TIMEOUT;
 }
 
+/*
+ * May a call that waited for a target, and was interrupted before its first byte,
+ * begin anew? Not if its time would begin anew, too: see signal(7).
+ */
+bool zcopy_sink_restarts(struct file *target)
+{
+	long patience = zcopy_sink_patience(target);
+
+	return !patience || patience == MAX_SCHEDULE_TIMEOUT;
+}
+
 /**
  * zcopy_sink_wait - sleep until there may be room in a socket or pipe
  * @target:   passed zcopy_sink_check()
@@ -345,17 +367,6 @@ long zcopy_sink_patience(struct file *target)
  */
 int zcopy_sink_wait(struct file *target, long *patience, unsigned int in_vain)
 {
-/*
- * May a call that waited for a target, and was interrupted before its first byte,
- * begin anew? Not if its time would begin anew, too: see signal(7).
- */
-bool zcopy_sink_restarts(struct file *target)
-{
-	long patience = zcopy_sink_patience(target);
-
-	return !patience || patience == MAX_SCHEDULE_TIMEOUT;
-}
-
 	struct pipe_inode_info *pipe = zcopy_pipe_of(target);
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	long slice = min_t(long, *patience, HZ / 2);
