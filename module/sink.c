@@ -24,6 +24,7 @@
 #include "copy.h"
 #include "flight.h"
 #include "pipe.h"
+#include "probe.h"
 #include "release.h"
 #include "sink.h"
 #include "transfer.h"
@@ -165,15 +166,17 @@ enum way {
 };
 
 /*
- * Can a flight have a socket's packets, and tell when they are gone? A program that
- * sends with MSG_ZEROCOPY itself cannot do so behind one that waits: ENOBUFS.
+ * Can a flight tell when the network has let go of a socket's packets? TCP that
+ * probes for a larger MTU makes the probe of pages of packets that it has not sent,
+ * with references of its own, and drops those packets. And a program that sends
+ * with MSG_ZEROCOPY itself cannot do so behind a packet of ours that waits: ENOBUFS.
  */
 static bool can_track(const struct socket *socket)
 {
 	const struct sock *sk = socket->sk;
 
 	return sk_is_tcp(sk) && test_bit(SOCK_SUPPORT_ZC, &socket->flags) &&
-	       !sock_flag(sk, SOCK_ZEROCOPY);
+	       !sock_flag(sk, SOCK_ZEROCOPY) && !zcopy_probe_is_on(sk);
 }
 
 /*

@@ -73,7 +73,8 @@ struct zcopy_segment {
  *	of the transfer, so that the files may be changed. Not with
  *	%ZCOPY_NOTIFY. Nobody can tell of a pipe: with this flag,
  *	%ZCOPY_NOTIFY, %ZCOPY_NOCACHE or %ZCOPY_LEASE it gets a copy, which is
- *	released at once. A file has nothing but copies.
+ *	released at once. So does a socket with SO_ZEROCOPY, and one on which TCP
+ *	probes for a larger MTU. A file has nothing but copies.
  * %ZCOPY_NOTIFY
  *	Two completions: one when all is sent, with %ZCOPY_C_MORE, and one at
  *	the release. The first one comes the way the transfer was submitted,
@@ -307,13 +308,13 @@ struct zcopy_cancel {
  * with IORING_SETUP_SQPOLL, and for an SQE that is linked behind another or
  * drained, before the completion.
  *
- * cqe->res is negative when the transfer was refused (an errno of
  * Kernels that do not copy an SQE (Linux 6.12) read one that is linked behind
  * another in its place in the ring, when its turn comes, unless it has IOSQE_ASYNC
  * or IOSQE_IO_DRAIN. If another one lies there by then, with another user_data, fd
  * or cmd_op, it is refused, with -EBADR. A program that gives requests under way the
  * same user_data, or writes that last, sets IOSQE_ASYNC.
  *
+ * cqe->res is negative when the transfer was refused (an errno of
  * ZCOPY_IOC_SEND's list; -EAGAIN, a limit of the queue is reached; -EINTR, the
  * process is being stopped, frozen or killed; or -EBADR, see above; nothing was
  * sent and @completion keeps its value) or ended by an error, which @completion
