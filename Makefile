@@ -182,7 +182,7 @@ style-checkpatch-selftests:
 
 style-documentation:
 	@perl $(scripts)/kernel-doc -none -Werror uapi/linux/zcopy.h $(wildcard module/*.[ch])
-	@selftests/style/named.sh Documentation/freebsd.rst
+	@selftests/style/named.sh Documentation/freebsd.rst Documentation/faults.rst
 
 style-shell:
 	@shellcheck --external-sources .ci/run $(shell find userlib selftests -name '*.sh')

@@ -3,7 +3,7 @@
  * A regular file as target. What its filesystem can share with the source's
  * file, or copy by itself, never becomes a gather list; all else is written to
  * it from one. The locks, the freezing and the checks of a write are those of
- * vfs_iter_write(), vfs_clone_file_range() and vfs_copy_file_range().
+ * vfs_iocb_iter_write(), vfs_clone_file_range() and vfs_copy_file_range().
  */
 #include <linux/fs.h>
 #include <linux/sizes.h>
@@ -67,17 +67,24 @@ static u64 room(const struct zcopy_xfer *xfer)
 ssize_t zcopy_copy_write(struct zcopy_batch *batch)
 {
 	struct zcopy_xfer *xfer = batch->parts[0].xfer;
-	loff_t pos = xfer->offset;
 	struct iov_iter iter;
+	struct kiocb iocb;
 	ssize_t written;
 	size_t len;
 
+	/* It may be set at any time. */
+	if (READ_ONCE(xfer->target->f_flags) & O_APPEND)
+		return -EINVAL;
 	if (!room(xfer))
 		return -EFBIG;
+	init_sync_kiocb(&iocb, xfer->target);
+	/* Set from here on it is too late for this write, which has its place. */
+	iocb.ki_flags &= ~IOCB_APPEND;
+	iocb.ki_pos = xfer->offset;
 	iov_iter_bvec(&iter, ITER_SOURCE, batch->vecs, batch->nr, batch->bytes);
 	iov_iter_truncate(&iter, room(xfer));
 	len = iov_iter_count(&iter);
-	written = no_more_than(len, vfs_iter_write(xfer->target, &iter, &pos, 0));
+	written = no_more_than(len, vfs_iocb_iter_write(xfer->target, &iocb, &iter));
 	/* A server may answer so. Here it would mean to wait for room. */
 	return written == -EAGAIN ? -EIO : written;
 }

@@ -10,12 +10,14 @@
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/socket.h>
+#include <linux/timer.h>
 #include <net/sock.h>
 
 #include "batch.h"
 #include "context.h"
 #include "flight.h"
 #include "pagecache.h"
+#include "probe.h"
 #include "release.h"
 #include "submitter.h"
 #include "transfer.h"
@@ -57,6 +59,9 @@ struct zcopy_leg {
  * @sk:       the socket, while it is sent to; under its lock
  * @starved:  it had no memory for what was to be attached
  * @work:     ends it, if there is a @submitter, where that may sleep
+ * @probe:    what may keep its pages when the skbs are gone, if it is @watched
+ * @again:    when that is looked at once more
+ * @delay:    so long after the last time, in jiffies
  * @dropping: the superblock of folios that may have to leave the page cache, or
  *            NULL
  * @held:     of @folios, how many are page-cache folios
@@ -81,6 +86,9 @@ struct zcopy_flight {
 	struct sock *sk;
 	bool starved;
 	struct zcopy_work work;
+	struct zcopy_probe probe;
+	struct timer_list again;
+	unsigned long delay;
 	struct super_block *dropping;
 	unsigned int held;
 	unsigned int nr_legs;
@@ -193,6 +201,7 @@ static void land(struct zcopy_flight *flight)
 	for (leg = 0; leg < flight->nr_legs; leg++)
 		if (flight->legs[leg].xfer)
 			zcopy_release_put(flight->legs[leg].xfer, flight->copied);
+	zcopy_probe_end(&flight->probe);
 	kfree(flight);
 	zcopy_context_put(context);
 }
@@ -207,12 +216,34 @@ static struct zcopy_crew *crew_of(const struct zcopy_flight *flight)
 	return &flight->submitter->crew;
 }
 
+/* Longest time between two looks at what may have the pages, in jiffies. */
+#define LOOK_TIME	(HZ / 4)
+
+static void look_again(struct timer_list *timer)
+{
+	struct zcopy_flight *flight;
+
+	flight = container_of(timer, struct zcopy_flight, again);
+	rcu_read_lock();
+	/* If its submitter is gone, only the folios are left of it. */
+	if (!zcopy_crew_hot(crew_of(flight), &flight->work)) {
+		flight->dropping = NULL;
+		land(flight);
+	}
+	rcu_read_unlock();
+}
+
 /* In a hot worker, or whoever stands in for it: nothing is dropped there. */
 static void land_hot(struct zcopy_work *work)
 {
 	struct zcopy_flight *flight;
 
 	flight = container_of(work, struct zcopy_flight, work);
+	if (zcopy_probe_may_hold(&flight->probe)) {
+		flight->delay = clamp(2 * flight->delay, 1UL, LOOK_TIME + 0UL);
+		mod_timer(&flight->again, jiffies + flight->delay);
+		return;
+	}
 	flight->work.run = land_cold;
 	if (!flight->dropping ||
 	    zcopy_crew_cold(crew_of(flight), &flight->work,
@@ -416,6 +447,10 @@ static struct zcopy_flight *create(const struct zcopy_batch *batch)
 	flight->dropping = NULL;
 	flight->submitter = NULL;
 	flight->work.run = land_hot;
+	flight->probe.sk = NULL;
+	flight->delay = 0;
+	if (flight->watched)
+		timer_setup(&flight->again, look_again, 0);
 	/* The network may keep it long after the last descriptor is closed. */
 	refcount_inc(&context->refs);
 	return flight;
@@ -521,6 +556,8 @@ ssize_t zcopy_flight_send(struct socket *socket, struct zcopy_batch *batch,
 		load(flight, batch, sent);
 	else if (flight->starved)
 		sent = -ENOSR;
+	if (sent > 0 && flight->watched && !copy)
+		zcopy_probe_begin(&flight->probe, socket->sk);
 	if (copy)
 		settle(flight);
 	else

@@ -2,6 +2,7 @@
 /* Starts and stops the others. */
 #include <linux/module.h>
 #include <linux/stringify.h>
+#include <linux/utsname.h>
 
 #include "batch.h"
 #include "compat.h"
@@ -14,6 +15,11 @@ static int __init zcopy_init(void)
 {
 	int err;
 
+	if (!zcopy_compat_runs_on(init_utsname()->release)) {
+		pr_err("zcopy: Linux %s lacks fixes that it needs\n",
+		       init_utsname()->release);
+		return -ENOEXEC;
+	}
 	err = zcopy_batch_init();
 	if (err)
 		return err;

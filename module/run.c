@@ -392,7 +392,7 @@ static int interrupted(struct zcopy_xfer *xfer, unsigned int may)
 		return xfer->failed;
 	/* Signals are for who waits; who queued a transfer does not. */
 	if ((may & ZCOPY_MAY_WAIT) && signal_pending(current))
-		return -ERESTARTSYS;
+		return zcopy_sink_restarts(xfer->target) ? -ERESTARTSYS : -EINTR;
 	return 0;
 }
 

@@ -24,6 +24,7 @@
 #include "copy.h"
 #include "flight.h"
 #include "pipe.h"
+#include "probe.h"
 #include "release.h"
 #include "sink.h"
 #include "transfer.h"
@@ -165,6 +166,20 @@ enum way {
 };
 
 /*
+ * Can a flight tell when the network has let go of a socket's packets? TCP that
+ * probes for a larger MTU makes the probe of pages of packets that it has not sent,
+ * with references of its own, and drops those packets. And a program that sends
+ * with MSG_ZEROCOPY itself cannot do so behind a packet of ours that waits: ENOBUFS.
+ */
+static bool can_track(const struct socket *socket)
+{
+	const struct sock *sk = socket->sk;
+
+	return sk_is_tcp(sk) && test_bit(SOCK_SUPPORT_ZC, &socket->flags) &&
+	       !sock_flag(sk, SOCK_ZEROCOPY) && !zcopy_probe_is_on(sk);
+}
+
+/*
  * The one place that chooses between the sinks. Who waits for the release gets
  * it: of the bytes, or where nobody could tell, of a copy. Others get what is
  * least work; where packets come back, tracking would have the kernel copy.
@@ -174,14 +189,13 @@ static enum way choose(const struct socket *socket,
 		       const struct route *route)
 {
 	const struct zcopy_part *last = &batch->parts[batch->nr_parts - 1];
-	bool can_track = sk_is_tcp(socket->sk) &&
-			 test_bit(SOCK_SUPPORT_ZC, &socket->flags);
 
 	/* Nothing follows one that waits for its release. */
 	if (zcopy_release_wanted(last->xfer))
-		return can_track ? WAY_TRACK : WAY_COPY;
-	if (can_track && batch->bytes >= READ_ONCE(track_from) && route->gathers &&
-	    !route->returns && !zcopy_flight_known_to_copy(socket))
+		return can_track(socket) ? WAY_TRACK : WAY_COPY;
+	if (batch->bytes >= READ_ONCE(track_from) && route->gathers &&
+	    !route->returns && can_track(socket) &&
+	    !zcopy_flight_known_to_copy(socket))
 		return WAY_TRACK;
 	return WAY_SPLICE;
 }
@@ -333,6 +347,17 @@ long zcopy_sink_patience(struct file *target)
 	socket = sock_from_file(target);
 	return socket ? READ_ONCE(socket->sk->sk_sndtimeo) :
 			MAX_SCHEDULE_TIMEOUT;
+}
+
+/*
+ * May a call that waited for a target, and was interrupted before its first byte,
+ * begin anew? Not if its time would begin anew, too: see signal(7).
+ */
+bool zcopy_sink_restarts(struct file *target)
+{
+	long patience = zcopy_sink_patience(target);
+
+	return !patience || patience == MAX_SCHEDULE_TIMEOUT;
 }
 
 /**

@@ -35,6 +35,7 @@ ssize_t zcopy_sink_send(struct file *target, struct zcopy_batch *batch,
 			bool more, bool wait, bool *copied);
 bool zcopy_sink_ready(struct file *target, struct poll_table_struct *table);
 long zcopy_sink_patience(struct file *target);
+bool zcopy_sink_restarts(struct file *target);
 int zcopy_sink_wait(struct file *target, long *patience, unsigned int in_vain);
 bool zcopy_sink_wakes(struct file *target, const wait_queue_head_t *head);
 size_t zcopy_sink_room(struct file *target);

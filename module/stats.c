@@ -34,12 +34,13 @@ void zcopy_account_begin(struct zcopy_account *account)
 void zcopy_account_end(struct zcopy_account *account,
 		       const union zcopy_counts *counts)
 {
+	unsigned long flags;
 	size_t i;
 
-	spin_lock_bh(&account->lock);
+	spin_lock_irqsave(&account->lock, flags);
 	for (i = 0; i < ARRAY_SIZE(counts->words); i++)
 		account->counts.words[i] += counts->words[i];
-	spin_unlock_bh(&account->lock);
+	spin_unlock_irqrestore(&account->lock, flags);
 
 	for (i = 0; i < ARRAY_SIZE(counts->words); i++)
 		this_cpu_add(module_counts.counts.words[i], counts->words[i]);
@@ -47,12 +48,14 @@ void zcopy_account_end(struct zcopy_account *account,
 	this_cpu_dec(module_counts.active);
 }
 
-/* The network had to copy bytes. Any context but hard interrupt. */
+/* The network had to copy bytes. Any context: netpoll's frees have interrupts off. */
 void zcopy_account_copied(struct zcopy_account *account, u64 bytes)
 {
-	spin_lock_bh(&account->lock);
+	unsigned long flags;
+
+	spin_lock_irqsave(&account->lock, flags);
 	account->counts.bytes_copied += bytes;
-	spin_unlock_bh(&account->lock);
+	spin_unlock_irqrestore(&account->lock, flags);
 	this_cpu_add(module_counts.counts.bytes_copied, bytes);
 }
 
@@ -92,9 +95,11 @@ static void add_counts(struct zcopy_stats *stats,
 void zcopy_account_tell(struct zcopy_account *account,
 			struct zcopy_stats *stats)
 {
-	spin_lock_bh(&account->lock);
+	unsigned long flags;
+
+	spin_lock_irqsave(&account->lock, flags);
 	add_counts(stats, &account->counts);
-	spin_unlock_bh(&account->lock);
+	spin_unlock_irqrestore(&account->lock, flags);
 	stats->active = atomic_long_read(&account->active);
 	stats->folios_held = atomic_long_read(&account->folios_held);
 	stats->reads = atomic_long_read(&account->reads);

@@ -6,6 +6,7 @@
  * It sleeps, so a stretch of the file is read where that is allowed, and put on
  * gather lists from there.
  */
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/net.h>
 #include <linux/pipe_fs_i.h>
@@ -13,6 +14,7 @@
 #include <linux/splice.h>
 
 #include "batch.h"
+#include "pagecache.h"
 #include "universal.h"
 
 /*
@@ -71,6 +73,28 @@ bool zcopy_universal_is_generated(const struct file *file)
 	       !(file_inode(file)->i_sb->s_type->fs_flags & FS_REQUIRES_DEV);
 }
 
+/*
+ * Must a file be read, since what splice_read gives is something else? That of FUSE
+ * looks into the page cache even where the server said that there is none: bytes of
+ * an earlier time, and no more than the size, which may be 0.
+ */
+static bool is_to_read(const struct file *file)
+{
+	return zcopy_pagecache_mapping(file)->host->i_sb->s_magic ==
+	       FUSE_SUPER_MAGIC;
+}
+
+static ssize_t ask(struct file *file, struct pipe_inode_info *pipe, loff_t *pos,
+		   size_t len)
+{
+	int err;
+
+	if (!is_to_read(file))
+		return vfs_splice_read(file, pos, pipe, len, 0);
+	err = rw_verify_area(READ, file, pos, len);
+	return err ?: copy_splice_read(file, pos, pipe, len, 0);
+}
+
 /* Read on at @pos. Returns bytes, 0 at the end of the file, or an error. */
 static ssize_t read_some(struct file *file, struct pipe_inode_info *pipe,
 			 loff_t pos, size_t len)
@@ -87,7 +111,7 @@ static ssize_t read_some(struct file *file, struct pipe_inode_info *pipe,
 		len = min_t(u64, round_up(skip + len, PAGE_SIZE),
 			    LLONG_MAX - pos);
 	}
-	ret = vfs_splice_read(file, &pos, pipe, len, 0);
+	ret = ask(file, pipe, &pos, len);
 	if (ret <= 0)
 		return ret;
 

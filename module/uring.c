@@ -54,14 +54,38 @@ static void complete_cmd(struct zcopy_record *record)
 	io_uring_cmd_complete_in_task(record->cmd, finish_in_task);
 }
 
+/*
+ * Is what lies in an SQE's place this request's? Kernels that do not copy it read it
+ * from there when the turn of one comes that is linked behind another or drained,
+ * and by then the place is the program's again.
+ */
+static bool is_own(struct io_uring_cmd *cmd)
+{
+	const struct io_kiocb *req = cmd_to_io_kiocb(cmd);
+	const struct io_uring_sqe *sqe = cmd->sqe;
+
+	return READ_ONCE(sqe->opcode) == IORING_OP_URING_CMD &&
+	       READ_ONCE(sqe->user_data) == req->cqe.user_data &&
+	       READ_ONCE(sqe->fd) == req->cqe.fd &&
+	       READ_ONCE(sqe->cmd_op) == cmd->cmd_op &&
+	       READ_ONCE(sqe->uring_cmd_flags) == cmd->flags;
+}
+
 /* Read the SQE once: it is not stable after the first return. */
 static int read_sqe(struct io_uring_cmd *cmd, struct zcopy_transfer *transfer,
 		    u64 *answer)
 {
 	const struct zcopy_uring *sqe = io_uring_sqe_cmd(cmd->sqe);
-	u64 from = READ_ONCE(sqe->transfer);
+	bool own = is_own(cmd);
+	u64 from;
 
+	/* Who writes another one there meanwhile writes what tells them apart. */
+	smp_rmb();
+	from = READ_ONCE(sqe->transfer);
 	*answer = READ_ONCE(sqe->completion);
+	smp_rmb();
+	if (!own || !is_own(cmd))
+		return -EBADR;
 	if (cmd->cmd_op != ZCOPY_URING_SEND)
 		return -ENOTTY;
 	if (copy_from_user(transfer, u64_to_user_ptr(from), sizeof(*transfer)))

@@ -27,12 +27,12 @@ union answer {
 	char bytes[256 * KIB];
 };
 
-static struct fuse_attr attributes(uint64_t node)
+static struct fuse_attr attributes(const struct hung *hung, uint64_t node)
 {
 	struct fuse_attr attr = { .ino = node, .nlink = 1, .blksize = PAGE };
 
 	attr.mode = node == ROOT ? S_IFDIR | 0755 : S_IFREG | 0644;
-	attr.size = node == ROOT ? 0 : GIB;
+	attr.size = node == ROOT ? 0 : hung->says;
 	return attr;
 }
 
@@ -42,6 +42,7 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 {
 	const struct fuse_write_in *out = (const void *)(in + 1);
 	const struct fuse_read_in *from = (const void *)(in + 1);
+	uint64_t left;
 
 	hung->thread = in->pid;
 	__atomic_store_n(&hung->user, in->uid, __ATOMIC_SEQ_CST);
@@ -52,8 +53,11 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 		answer->write.size = out->size;
 		return sizeof(answer->write);
 	}
-	pattern(answer->bytes, from->size, HUNG_SEED, from->offset);
-	return from->size;
+	left = from->offset < hung->has ? hung->has - from->offset : 0;
+	if (left > from->size)
+		left = from->size;
+	pattern(answer->bytes, left, HUNG_SEED + from->fh, from->offset);
+	return left;
 }
 
 /* What is said to a request: its length, -errno, or NOTHING. */
@@ -72,17 +76,19 @@ static int answer_to(struct hung *hung, const struct fuse_in_header *in,
 		answer->entry.nodeid = FILE_;
 		answer->entry.entry_valid = FOREVER;
 		answer->entry.attr_valid = FOREVER;
-		answer->entry.attr = attributes(FILE_);
+		answer->entry.attr = attributes(hung, FILE_);
 		return sizeof(answer->entry);
 	case FUSE_GETATTR:
 		answer->attr.attr_valid = FOREVER;
-		answer->attr.attr = attributes(in->nodeid);
+		answer->attr.attr = attributes(hung, in->nodeid);
 		return sizeof(answer->attr);
 	case FUSE_OPEN:
 		/* A server that is killed closes the file itself, unanswered. */
 		answer->open.open_flags = FOPEN_NOFLUSH;
-		if (hung->listens)
+		if (hung->direct)
 			answer->open.open_flags |= FOPEN_DIRECT_IO;
+		hung->opened++;
+		answer->open.fh = hung->fresh ? hung->opened : 0;
 		return sizeof(answer->open);
 	case FUSE_FLUSH:
 	case FUSE_RELEASE:
@@ -134,7 +140,7 @@ static void *serve(void *argument)
 	}
 }
 
-static void start(struct hung *hung, bool listens)
+static void start(struct hung *hung)
 {
 	char options[100];
 
@@ -152,24 +158,46 @@ static void start(struct hung *hung, bool listens)
 		 "fd=%d,rootmode=40000,user_id=0,group_id=0", hung->server);
 	if (mount("hung", PLACE, "fuse", MS_NOSUID | MS_NODEV, options))
 		die("mount on " PLACE);
-	hung->asked = 0;
-	hung->listens = listens;
-	hung->answers = false;
 	if (pthread_create(&hung->serves, NULL, serve, hung))
 		die("make a thread");
-	hung->fd = open(PLACE "/file", O_RDWR | O_CLOEXEC);
-	if (hung->fd < 0)
+	hung->fd = hung_open();
+}
+
+int hung_open(void)
+{
+	int fd = open(PLACE "/file", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
 		die("open " PLACE "/file");
+	return fd;
 }
 
 void hung_make(struct hung *hung)
 {
-	start(hung, false);
+	*hung = (struct hung){ .says = GIB, .has = GIB };
+	start(hung);
 }
 
 void hung_make_listening(struct hung *hung)
 {
-	start(hung, true);
+	*hung = (struct hung){
+		.says = GIB, .has = GIB, .listens = true, .direct = true,
+	};
+	start(hung);
+}
+
+void hung_make_fresh(struct hung *hung, uint64_t says, uint64_t has)
+{
+	*hung = (struct hung){
+		.says = says, .has = has, .direct = true, .fresh = true,
+		.answers = true,
+	};
+	start(hung);
+}
+
+uint32_t hung_seed(const struct hung *hung)
+{
+	return HUNG_SEED + (hung->fresh ? hung->opened : 0);
 }
 
 void hung_end(struct hung *hung)

@@ -14,6 +14,11 @@ struct hung {
 	uid_t user;		/* ... and, atomic, whose it is */
 	bool listens;		/* when it is told that who asked is called away */
 	bool answers;		/* atomic; reads and writes */
+	bool direct;		/* the file has no page cache ... */
+	bool fresh;		/* ... and new content for each who opens it */
+	uint64_t says;		/* the size that it tells of */
+	uint64_t has;		/* bytes that can be read */
+	unsigned int opened;	/* times */
 };
 
 /*
@@ -23,6 +28,14 @@ struct hung {
 void hung_make(struct hung *hung);
 /* The same, without a page cache; it says -EINTR to who is called away. */
 void hung_make_listening(struct hung *hung);
+/*
+ * The same, with an answer to everybody: each who opens the file reads so many bytes,
+ * with the pattern of hung_seed(), of a file that says that it has a size.
+ */
+void hung_make_fresh(struct hung *hung, uint64_t says, uint64_t has);
+/* Open its file once more; and what is to be read there. */
+int hung_open(void);
+uint32_t hung_seed(const struct hung *hung);
 /* Before the process ends; nobody has the file open any more. */
 void hung_end(struct hung *hung);
 /* True when the server comes to have been asked so often to read or write. */

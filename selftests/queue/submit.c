@@ -36,6 +36,8 @@ FIXTURE_SETUP(submit)
 	pair_open(&self->pair, TCP4, 0);
 	self->part = of_file(&self->file, 77, 1000);
 	self->good = transfer_of(self->pair.tx, &self->part, 1, 1);
+	/* Whatever was refused before. */
+	self->good.flags = ZCOPY_RESUME;
 	self->readonly = mmap(NULL, 2 * PAGE, PROT_READ,
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->readonly);

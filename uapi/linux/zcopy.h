@@ -60,9 +60,10 @@ struct zcopy_segment {
  * Where the page cache is the file (local filesystems such as ext4, XFS, Btrfs
  * or tmpfs, overlayfs over them) its pages are looked up and sent. Any other
  * regular file that sendfile(2) can send at an offset is asked for its bytes
- * first, which may wait: NFS, FUSE, 9p, files opened with O_DIRECT, DAX. What makes
- * its content for who reads it (/proc, /sys) can be sent by %ZCOPY_IOC_SEND
- * alone, since its content may depend on the calling thread.
+ * first, which may wait: NFS, FUSE, 9p, files opened with O_DIRECT, DAX. Of FUSE
+ * they are those that read(2) gives, whatever the file's size says. What makes its
+ * content for who reads it (/proc, /sys) can be sent by %ZCOPY_IOC_SEND alone, since
+ * its content may depend on the calling thread.
  */
 
 /**
@@ -83,7 +84,8 @@ struct zcopy_segment {
  *	of the transfer, so that the files may be changed. Not with
  *	%ZCOPY_NOTIFY. Nobody can tell of a pipe: with this flag,
  *	%ZCOPY_NOTIFY, %ZCOPY_NOCACHE or %ZCOPY_LEASE it gets a copy, which is
- *	released at once. A file has nothing but copies.
+ *	released at once. So does a socket with SO_ZEROCOPY, and one on which TCP
+ *	probes for a larger MTU. A file has nothing but copies.
  * %ZCOPY_NOTIFY
  *	Two completions: one when all is sent, with %ZCOPY_C_MORE, and one at
  *	the release. The first one comes the way the transfer was submitted,
@@ -137,7 +139,7 @@ struct zcopy_segment {
  * submits there in this context from then on: the completion that says so may have
  * been delivered, and yet not been seen by who submits. The same is true of a
  * transfer that %ZCOPY_IOC_SUBMIT refuses once its target was found good, and of
- * each one that an SQE asks for and that is refused.
+ * each one that an SQE asks for and that is refused, if it can be read at all.
  *
  * It ends when the program says that it knows: by %ZCOPY_RESUME on the next
  * transfer, or by %ZCOPY_CANCEL_TARGET. What it says is about what has failed by
@@ -242,7 +244,8 @@ struct zcopy_transfer {
  *          out, and it is full; else: it had to wait, and a limit (RLIMIT_NPROC,
  *          a control group's) keeps the process from having a thread for that
  * -EINVAL  it had to wait, and the process can have no thread for that since it
- *          called unshare(2) or setns(2) with CLONE_NEWPID
+ *          called unshare(2) or setns(2) with CLONE_NEWPID; with
+ *          ZCOPY_C_TARGET_ERROR: the file has become O_APPEND
  * -EBUSY   ZCOPY_NODISKIO, and a page was not in memory, or might not be
  * -ECANCELED
  *          with ZCOPY_C_CANCELLED: see ZCOPY_IOC_CANCEL and "a target that failed"
@@ -354,14 +357,20 @@ struct zcopy_cancel {
  * with IORING_SETUP_SQPOLL, and for an SQE that is linked behind another or
  * drained, before the completion.
  *
+ * Kernels that do not copy an SQE (Linux 6.12) read one that is linked behind
+ * another in its place in the ring, when its turn comes, unless it has IOSQE_ASYNC
+ * or IOSQE_IO_DRAIN. If another one lies there by then, with another user_data, fd
+ * or cmd_op, it is refused, with -EBADR. A program that gives requests under way the
+ * same user_data, or writes that last, sets IOSQE_ASYNC.
+ *
  * cqe->res is negative when the transfer was refused (an errno of
- * ZCOPY_IOC_SEND's list; -EAGAIN, a limit of the queue is reached; or -EINTR, the
- * process is being stopped, frozen or killed; nothing was sent and @completion
- * keeps its value) or ended by an error, which @completion holds too, with the
- * bytes that went. Otherwise cqe->res is the bytes, or INT_MAX if they are more;
- * @completion always has the exact number, and so has big_cqe[0] in a ring with
- * IORING_SETUP_CQE32. @completion is written before the CQE can be seen, unless
- * the thread that submitted has exited: then it keeps its value.
+ * ZCOPY_IOC_SEND's list; -EAGAIN, a limit of the queue is reached; -EINTR, the
+ * process is being stopped, frozen or killed; or -EBADR, see above; nothing was
+ * sent and @completion keeps its value) or ended by an error, which @completion
+ * holds too, with the bytes that went. Otherwise cqe->res is the bytes, or INT_MAX
+ * if they are more; @completion always has the exact number, and so has big_cqe[0]
+ * in a ring with IORING_SETUP_CQE32. @completion is written before the CQE can be
+ * seen, unless the thread that submitted has exited: then it keeps its value.
  *
  * These transfers count for the context's limits as others do. Their
  * completions come from the ring, not from read() or ZCOPY_IOC_SUBMIT, but for

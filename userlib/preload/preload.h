@@ -23,4 +23,7 @@ void summary_sent(size_t bytes, bool copied);
 /* For this errno the call went to the system call, which returned that. */
 void summary_fell_back(int reason, ssize_t result);
 
+/* mount.c; from anywhere. Is it a file of FUSE, or nobody says? */
+bool mount_may_be_fuse(int fd);
+
 #endif /* ZCOPY_PRELOAD_H */

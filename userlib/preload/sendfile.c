@@ -113,6 +113,9 @@ static int check_call(const struct call *call)
 	/* The module reads it at any offset, which sendfile() does not. */
 	if (in_flags & O_DIRECT)
 		return -EOPNOTSUPP;
+	/* It reads what the server has, not what the page cache has of it. */
+	if (mount_may_be_fuse(call->in))
+		return -EOPNOTSUPP;
 	if (flags & O_APPEND)
 		return -EINVAL;
 	/* The count counts in full here, before it is cut to the largest. */

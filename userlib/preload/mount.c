@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The filesystem of a file, looked up once for each mount. */
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include "preload.h"
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE	0x4000U	/* Linux 6.8 */
+#endif
+
+#define MOUNTS	64U
+
+/* Each has the number of a mount, which no other one ever gets, and the answer. */
+static _Atomic uint64_t known[MOUNTS];
+
+/* 1, 0, or -1: it does not say, as a server of FUSE need not. */
+static int ask(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) ? -1 : fs.f_type == FUSE_SUPER_MAGIC;
+}
+
+bool mount_may_be_fuse(int fd)
+{
+	_Atomic uint64_t *place;
+	struct statx stat;
+	uint64_t known_one;
+	int answer;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_MNT_ID_UNIQUE, &stat) < 0 ||
+	    !(stat.stx_mask & STATX_MNT_ID_UNIQUE))
+		return ask(fd);
+	place = &known[stat.stx_mnt_id % MOUNTS];
+	known_one = atomic_load_explicit(place, memory_order_relaxed);
+	if (known_one >> 1 == stat.stx_mnt_id)
+		return known_one & 1;
+	answer = ask(fd);
+	if (answer >= 0)
+		atomic_store_explicit(place, stat.stx_mnt_id << 1 | (unsigned int)answer,
+				      memory_order_relaxed);
+	return answer;
+}
