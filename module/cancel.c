@@ -8,6 +8,7 @@
 
 #include "cancel.h"
 #include "context.h"
+#include "mark.h"
 #include "stream.h"
 #include "submitter.h"
 #include "transfer.h"
@@ -73,7 +74,7 @@ static unsigned int go(struct walk *walk, bool (*step)(struct walk *walk),
 			more = step(walk);
 		spin_unlock(&context->lock);
 		zcopy_stream_end_cancelled(&walk->cancelled);
-		zcopy_stream_free_all(&walk->gone);
+		zcopy_mark_free_all(&walk->gone);
 		INIT_LIST_HEAD(&walk->gone);
 		cond_resched();
 	}
@@ -127,7 +128,7 @@ static bool step_stream(struct walk *walk)
 		zcopy_stream_acknowledge(stream, &walk->gone);
 	else if (walk->forget &&
 		 (!walk->submitter || walk->submitter == submitter))
-		zcopy_stream_forget(stream, &walk->gone);
+		zcopy_mark_forget(stream, &walk->gone);
 	return true;
 }
 

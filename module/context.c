@@ -44,6 +44,7 @@ zcopy_context_create(const struct zcopy_context_ops *ops)
 	context->streams = RB_ROOT;
 	context->by_user_data = RB_ROOT;
 	INIT_LIST_HEAD(&context->marks);
+	INIT_LIST_HEAD(&context->blind);
 	INIT_LIST_HEAD(&context->submitters);
 	INIT_LIST_HEAD(&context->done);
 	mutex_init(&context->reader);

@@ -43,6 +43,8 @@ struct zcopy_context_ops {
  * @marks:       those of @streams that have no transfers and stay for a gap, by
  *               zcopy_stream.ready
  * @nr_marks:    elements of @marks
+ * @blind:       ditto, of targets of which nobody can tell whether they are closed
+ * @nr_blind:    elements of @blind
  * @by_user_data: struct zcopy_xfer in the queues of @streams, those of equal
  *               user_data in the order of submission
  * @done:        struct zcopy_record whose completions were not read
@@ -71,6 +73,8 @@ struct zcopy_context {
 	struct rb_root streams;
 	struct list_head marks;
 	unsigned int nr_marks;
+	struct list_head blind;
+	unsigned int nr_blind;
 	struct rb_root by_user_data;
 	struct list_head done;
 	unsigned int nr_queued;

@@ -12,6 +12,7 @@
 #include "context.h"
 #include "lease.h"
 #include "limits.h"
+#include "mark.h"
 #include "queue.h"
 #include "release.h"
 #include "request.h"
@@ -25,21 +26,32 @@
 /* Marks that are looked at in one go where there is no room. */
 #define SWEEP	64
 
-static bool has_room(struct zcopy_context *context)
+/* @marks: targets that failed count, too. */
+static bool has_room(struct zcopy_context *context, bool marks)
 {
+	unsigned int completions = context->nr_queued + context->nr_unread;
+
+	if (marks)
+		completions += context->nr_marks;
 	return context->nr_queued < zcopy_max_transfers() &&
-	       context->nr_queued + context->nr_unread + context->nr_marks <
-		       zcopy_max_completions() &&
+	       completions < zcopy_max_completions() &&
 	       context->memory_queued < zcopy_max_queued_memory();
 }
 
 /* Ditto, once more if there is none: targets that failed may be closed by now. */
-static bool has_room_if_swept(struct zcopy_context *context, struct list_head *gone)
+static bool has_room_if_swept(struct zcopy_context *context, bool marks,
+			      struct list_head *gone)
 {
-	if (has_room(context))
+	if (has_room(context, marks))
 		return true;
-	zcopy_stream_sweep(context, SWEEP, gone);
-	return has_room(context);
+	zcopy_mark_sweep(context, SWEEP, gone);
+	return has_room(context, marks);
+}
+
+/* Does a program that sends this free itself of a target that failed? */
+static bool counts_marks(u32 flags, bool has_target)
+{
+	return has_target && !(flags & ZCOPY_RESUME);
 }
 
 /* One completion less is to come: who waits for it must not, and has room. */
@@ -53,18 +65,20 @@ static void expect_less(struct zcopy_context *context, u32 memory)
 		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
 }
 
-/* A record for one completion to come, or an ERR_PTR. */
-static struct zcopy_record *expect(struct zcopy_context *context)
+/* A record for one completion to come, or an ERR_PTR. @marks: see has_room(). */
+static struct zcopy_record *expect(struct zcopy_context *context, bool marks)
 {
 	struct zcopy_record *record;
 	LIST_HEAD(gone);
 	bool room;
 
 	spin_lock(&context->lock);
-	room = has_room_if_swept(context, &gone);
+	/* A few each time: who closes a target wakes nobody. */
+	zcopy_mark_sweep(context, 2, &gone);
+	room = has_room_if_swept(context, marks, &gone);
 	context->nr_queued += room;
 	spin_unlock(&context->lock);
-	zcopy_stream_free_all(&gone);
+	zcopy_mark_free_all(&gone);
 	if (!room)
 		return ERR_PTR(-EAGAIN);
 
@@ -115,8 +129,9 @@ static void charge(struct zcopy_xfer *xfer, struct zcopy_record *record)
 /* Prepare for the completion at the release. Return: 0, -EAGAIN or -ENOMEM. */
 int zcopy_queue_expect_notice(struct zcopy_xfer *xfer)
 {
-	struct zcopy_record *record = expect(xfer->context);
+	struct zcopy_record *record;
 
+	record = expect(xfer->context, counts_marks(xfer->flags, xfer->target));
 	if (IS_ERR(record))
 		return PTR_ERR(record);
 	xfer->notice = record;
@@ -157,7 +172,8 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 	    (context->user != submitter->user &&
 	     !zcopy_user_has_room(context->user)))
 		return ERR_PTR(-EAGAIN);
-	record = expect(context);
+	record = expect(context, counts_marks(transfer->flags,
+					      transfer->target != ZCOPY_LOAD));
 	if (IS_ERR(record))
 		return record;
 	xfer = zcopy_request_build(submitter, transfer, &zcopy_queue_ops, true);
@@ -189,7 +205,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 forget_notice:
 	zcopy_queue_forget_notice(xfer);
 refuse_xfer:
-	zcopy_request_refuse(xfer);
+	zcopy_request_refuse(xfer, err);
 forget_record:
 	forget(context, record);
 	return ERR_PTR(err == -ERESTARTNOINTR || err == -ESRCH ? -EINTR : err);
@@ -457,10 +473,10 @@ __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 	spin_lock(&context->lock);
 	if (context->nr_unread)
 		events |= EPOLLIN | EPOLLRDNORM;
-	if (room && has_room_if_swept(context, &gone))
+	if (room && has_room_if_swept(context, true, &gone))
 		events |= EPOLLOUT | EPOLLWRNORM;
 	spin_unlock(&context->lock);
-	zcopy_stream_free_all(&gone);
+	zcopy_mark_free_all(&gone);
 	return events;
 }
 

@@ -248,12 +248,18 @@ static int check_overlap(const struct zcopy_xfer *xfer)
 /**
  * zcopy_request_refuse - undo what was built
  * @xfer: in no queue, and never run; is destroyed
+ * @err:  why. Who is to try again hears of that before anything else of his call
  *
  * Context: process; may sleep.
  */
-void zcopy_request_refuse(struct zcopy_xfer *xfer)
+void zcopy_request_refuse(struct zcopy_xfer *xfer, int err)
 {
+	const bool again = err == -EAGAIN || err == -EINTR || err == -ESRCH ||
+			   err == -ERESTARTNOINTR;
 	bool lapsed = false;
+
+	if (xfer->target && !again)
+		xfer->ops->refused(xfer);
 
 	zcopy_lease_drop(xfer, &lapsed);
 	zcopy_xfer_destroy(xfer);
@@ -288,9 +294,7 @@ static struct zcopy_xfer *build(struct zcopy_submitter *submitter,
 	if (!err)
 		err = check_overlap(xfer);
 	if (err) {
-		if (xfer->target)
-			ops->refused(xfer);
-		zcopy_request_refuse(xfer);
+		zcopy_request_refuse(xfer, err);
 		return ERR_PTR(err);
 	}
 	xfer->ra_range = xfer->nr;

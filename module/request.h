@@ -13,6 +13,6 @@ struct zcopy_xfer *zcopy_request_build(struct zcopy_submitter *submitter,
 				       const struct zcopy_transfer *transfer,
 				       const struct zcopy_xfer_ops *ops,
 				       bool queued);
-void zcopy_request_refuse(struct zcopy_xfer *xfer);
+void zcopy_request_refuse(struct zcopy_xfer *xfer, int err);
 
 #endif /* ZCOPY_REQUEST_H */

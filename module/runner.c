@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "context.h"
+#include "mark.h"
 #include "read.h"
 #include "run.h"
 #include "runner.h"
@@ -63,6 +64,19 @@ static bool pass_on(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	if (!err && !zcopy_crew_hot(crew_of(stream), &stream->work))
 		err = -ESRCH;
 	return !err || lacks_worker(stream, xfer, err);
+}
+
+/*
+ * A transfer ended that was not to be sent, and more may follow. Returns true when
+ * the stream is no longer the caller's.
+ */
+static bool give_way(struct zcopy_stream *stream, size_t *slice)
+{
+	*slice -= min_t(size_t, *slice, PAGE_SIZE);
+	cond_resched();
+	return !*slice &&
+	       pass_on(stream, list_first_entry(&stream->queue, struct zcopy_xfer,
+						link));
 }
 
 /*
@@ -377,7 +391,7 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	if (last)
 		zcopy_stream_retire(stream, &gone);
 	spin_unlock(&context->lock);
-	zcopy_stream_free_all(&gone);
+	zcopy_mark_free_all(&gone);
 	return !last;
 }
 
@@ -395,17 +409,22 @@ static void run_stream(struct zcopy_stream *stream, unsigned long place)
 	while (!gone) {
 		struct zcopy_xfer *xfer;
 		size_t before = slice;
+		bool held_back;
 		int err;
 
 		/* The head is the runner's: nobody else takes it off. */
 		xfer = list_first_entry(&stream->queue, struct zcopy_xfer, link);
 		/* With the thread its process ends. Nor does it follow on a gap. */
-		if (fatal_signal_pending(current) || xfer->gap)
+		held_back = xfer->gap;
+		if (fatal_signal_pending(current) || held_back)
 			WRITE_ONCE(xfer->cancelled, true);
 
 		switch (run_head(stream, xfer, place, &slice)) {
 		case ZCOPY_RUN_DONE:
 			gone = !next(stream, xfer);
+			/* It takes a while to tell of many. */
+			if (held_back && !gone)
+				gone = give_way(stream, &slice);
 			/* The next one's files are others. */
 			if (place)
 				slice = 0;

@@ -82,7 +82,7 @@ int zcopy_send_now(struct zcopy_context *context,
 	if (!err && (xfer->flags & ZCOPY_NOTIFY))
 		err = zcopy_queue_expect_notice(xfer);
 	if (err) {
-		zcopy_request_refuse(xfer);
+		zcopy_request_refuse(xfer, err);
 		return err == -ESRCH ? -EINTR : err;
 	}
 	zcopy_xfer_run(xfer, ZCOPY_MAY_START | ZCOPY_MAY_READ | ZCOPY_MAY_WAIT |

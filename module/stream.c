@@ -5,9 +5,9 @@
  */
 #include <linux/poll.h>
 #include <linux/slab.h>
-#include <net/sock.h>
 
 #include "context.h"
+#include "mark.h"
 #include "run.h"
 #include "sink.h"
 #include "stream.h"
@@ -92,21 +92,6 @@ static void hand_on_gap(struct zcopy_xfer *xfer, bool failed)
 		next->gap = max(next->gap, gap);
 }
 
-/* See zcopy_stream.inode. The caller has a reference on @target. */
-static void keep_inode(struct zcopy_stream *stream, struct file *target)
-{
-	struct inode *inode = file_inode(target);
-
-	if (stream->inode)
-		return;
-	stream->ino = inode->i_ino;
-	/* One of a named pipe would keep its filesystem from being unmounted. */
-	if (inode->i_sb->s_flags & SB_KERNMOUNT) {
-		ihold(inode);
-		stream->inode = inode;
-	}
-}
-
 /**
  * zcopy_stream_take_off - a transfer leaves its queue, and is nobody's
  * @xfer:   its runner's, or begun by nobody
@@ -120,7 +105,7 @@ void zcopy_stream_take_off(struct zcopy_xfer *xfer, bool failed)
 	hide(xfer);
 	list_del_init(&xfer->link);
 	if (list_empty(&xfer->stream->queue) && xfer->stream->gap && xfer->target)
-		keep_inode(xfer->stream, xfer->target);
+		zcopy_mark_keep_inode(xfer->stream, xfer->target);
 	WRITE_ONCE(xfer->stream->nr, xfer->stream->nr - 1);
 	xfer->stream = NULL;
 }
@@ -171,18 +156,18 @@ static struct zcopy_stream *find(struct zcopy_submitter *submitter,
 }
 
 static struct zcopy_stream *create(struct zcopy_submitter *submitter,
-				   struct file *target, unsigned long key)
+				   struct file *target, unsigned long key,
+				   gfp_t gfp)
 {
 	struct zcopy_stream *stream;
 
-	stream = kzalloc(sizeof(*stream), GFP_KERNEL_ACCOUNT);
+	stream = kzalloc(sizeof(*stream), gfp);
 	if (!stream)
 		return NULL;
 	stream->submitter = submitter;
 	stream->context = submitter->context;
 	stream->key = key;
-	stream->target = target;
-	stream->ordered = target && !zcopy_sink_is_file(target);
+	zcopy_mark_identify(stream, target);
 	INIT_LIST_HEAD(&stream->queue);
 	atomic_set(&stream->state, ZCOPY_STATE_RUN);
 	timer_setup(&stream->again, again, 0);
@@ -196,7 +181,7 @@ static struct zcopy_stream *create(struct zcopy_submitter *submitter,
  */
 static struct zcopy_stream *get_locked(struct zcopy_submitter *submitter,
 				       struct file *target, unsigned long key,
-				       bool *runner)
+				       gfp_t gfp, bool *runner)
 {
 	struct zcopy_context *context = submitter->context;
 	struct zcopy_stream *stream, *fresh = NULL;
@@ -213,7 +198,7 @@ static struct zcopy_stream *get_locked(struct zcopy_submitter *submitter,
 		if (stream || fresh)
 			break;
 		spin_unlock(&context->lock);
-		fresh = create(submitter, target, key);
+		fresh = create(submitter, target, key, gfp);
 		if (!fresh)
 			return ERR_PTR(-ENOMEM);
 	}
@@ -227,34 +212,6 @@ static struct zcopy_stream *get_locked(struct zcopy_submitter *submitter,
 	rb_link_node(&fresh->node, parent, link);
 	rb_insert_color(&fresh->node, &context->streams);
 	return fresh;
-}
-
-/* Has the target of a mark not been closed, with another one in its place? */
-static bool is_of(const struct zcopy_stream *stream, const struct file *target)
-{
-	const struct inode *inode = file_inode(target);
-
-	return stream->inode ? stream->inode == inode : stream->ino == inode->i_ino;
-}
-
-/* Nobody runs it, and nobody sends anything there: it only says that bytes miss. */
-static void mark(struct zcopy_stream *stream)
-{
-	stream->mark = true;
-	list_add_tail(&stream->ready, &stream->context->marks);
-	stream->context->nr_marks++;
-	if (!stream->charged)
-		zcopy_user_charge_anyway(stream->submitter->user,
-					 ZCOPY_USE_MEMORY, sizeof(*stream));
-	stream->charged = true;
-}
-
-static void unmark(struct zcopy_stream *stream)
-{
-	lockdep_assert_held(&stream->context->lock);
-	stream->mark = false;
-	list_del(&stream->ready);
-	stream->context->nr_marks--;
 }
 
 /**
@@ -276,18 +233,16 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 	/* One that has no target waits for nobody: an odd address is no file's. */
 	stream = get_locked(submitter, xfer->target,
 			    xfer->target ? zcopy_stream_key(xfer->target) :
-					   (unsigned long)xfer | 1, &runner);
+					   (unsigned long)xfer | 1,
+			    GFP_KERNEL_ACCOUNT, &runner);
 	if (IS_ERR(stream))
 		return PTR_ERR(stream);
 	if (stream->mark) {
-		unmark(stream);
+		zcopy_mark_unset(stream);
 		runner = true;
-		if (!is_of(stream, xfer->target)) {
-			other = stream->inode;
-			stream->inode = NULL;
-			stream->gap = 0;
-		}
 	}
+	if (xfer->target)
+		other = zcopy_mark_make_sure(stream, xfer->target);
 	if (runner)
 		list_add_tail(&stream->ready, ready);
 	if (xfer->flags & ZCOPY_RESUME)
@@ -321,70 +276,32 @@ void zcopy_stream_leave_gap(struct zcopy_submitter *submitter, struct file *targ
 
 	if (zcopy_sink_is_file(target))
 		return;
-	stream = get_locked(submitter, target, zcopy_stream_key(target), &fresh);
-	/* Nobody is left who could send, or it is as if nobody had tried. */
+	/* It must not be forgotten for want of memory. */
+	stream = get_locked(submitter, target, zcopy_stream_key(target),
+			    GFP_KERNEL_ACCOUNT | __GFP_NOFAIL, &fresh);
+	/* Nobody is left who could send. */
 	if (IS_ERR(stream))
 		return;
-	if (stream->mark && !is_of(stream, target)) {
-		other = stream->inode;
-		stream->inode = NULL;
+	if (stream->mark) {
+		zcopy_mark_unset(stream);
+		fresh = true;
 	}
-	stream->gap = ++stream->gaps;
-	keep_inode(stream, target);
-	if (fresh) {
-		mark(stream);
-		zcopy_stream_sweep(context, 2, &gone);
-	}
+	other = zcopy_mark_make_sure(stream, target);
+	/* Its door may say so once more. */
+	if (!stream->gap)
+		stream->gap = ++stream->gaps;
+	zcopy_mark_keep_inode(stream, target);
+	if (fresh)
+		zcopy_mark_set(stream, &gone);
 	spin_unlock(&context->lock);
 	iput(other);
-	zcopy_stream_free_all(&gone);
-}
-
-/*
- * Was the target of a mark closed? Then nobody can send to it any more, and nobody
- * needs to be kept from it.
- */
-static bool is_closed(const struct zcopy_stream *stream)
-{
-	struct inode *inode = stream->inode;
-
-	if (!inode)
-		return false;
-	if (S_ISSOCK(inode->i_mode))
-		return READ_ONCE(SOCKET_I(inode)->file) != stream->target;
-	return !READ_ONCE(inode->i_pipe);
-}
-
-/**
- * zcopy_stream_sweep - look for marks whose targets are closed
- * @context: whose
- * @nr:      so many are looked at
- * @gone:    they are moved here, for zcopy_stream_free_all()
- *
- * With two for each that comes there are hardly more than twice as many marks as
- * open targets that failed.
- *
- * Context: zcopy_context.lock is held.
- */
-void zcopy_stream_sweep(struct zcopy_context *context, unsigned int nr,
-			struct list_head *gone)
-{
-	lockdep_assert_held(&context->lock);
-	for (nr = min(nr, context->nr_marks); nr; nr--) {
-		struct zcopy_stream *stream;
-
-		stream = list_first_entry(&context->marks, struct zcopy_stream, ready);
-		if (is_closed(stream))
-			zcopy_stream_forget(stream, gone);
-		else
-			list_move_tail(&stream->ready, &context->marks);
-	}
+	zcopy_mark_free_all(&gone);
 }
 
 /**
  * zcopy_stream_retire - a stream has no transfers any more
  * @stream: the caller is its runner, and no longer then
- * @gone:   it is moved here, for zcopy_stream_free_all(), unless it stays as a mark
+ * @gone:   it is moved here, for zcopy_mark_free_all(), unless it stays as a mark
  *
  * Context: zcopy_context.lock is held.
  */
@@ -394,21 +311,10 @@ void zcopy_stream_retire(struct zcopy_stream *stream, struct list_head *gone)
 
 	lockdep_assert_held(&context->lock);
 	if (stream->gap && !stream->submitter->dead && !context->closing) {
-		mark(stream);
-		zcopy_stream_sweep(context, 2, gone);
+		zcopy_mark_set(stream, gone);
 		return;
 	}
 	rb_erase(&stream->node, &context->streams);
-	list_add_tail(&stream->ready, gone);
-}
-
-/* If it is a mark: it need not stay. Context: zcopy_context.lock is held. */
-void zcopy_stream_forget(struct zcopy_stream *stream, struct list_head *gone)
-{
-	if (!stream->mark)
-		return;
-	unmark(stream);
-	rb_erase(&stream->node, &stream->context->streams);
 	list_add_tail(&stream->ready, gone);
 }
 
@@ -424,28 +330,7 @@ void zcopy_stream_acknowledge(struct zcopy_stream *stream, struct list_head *gon
 	list_for_each_entry(xfer, &stream->queue, link)
 		xfer->known = true;
 	stream->gap = 0;
-	zcopy_stream_forget(stream, gone);
-}
-
-/* Context: process, without a lock; may sleep. */
-void zcopy_stream_free_all(struct list_head *gone)
-{
-	struct zcopy_stream *stream, *tmp;
-
-	list_for_each_entry_safe(stream, tmp, gone, ready) {
-		if (stream->timed)
-			timer_shutdown_sync(&stream->again);
-		iput(stream->inode);
-		if (stream->charged) {
-			zcopy_user_uncharge(stream->submitter->user,
-					    ZCOPY_USE_MEMORY, sizeof(*stream));
-			if (wq_has_sleeper(&stream->context->wait))
-				wake_up_interruptible_poll(&stream->context->wait,
-							   EPOLLOUT);
-		}
-		zcopy_submitter_put(stream->submitter);
-		kfree(stream);
-	}
+	zcopy_mark_forget(stream, gone);
 }
 
 /**

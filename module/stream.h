@@ -51,7 +51,8 @@ struct zcopy_xfer;
  * @charged: its user pays for it, as no transfer does
  * @inode:   of @target, once there was such a gap and it has no inode of a mounted
  *           filesystem; a reference. It tells whether @target is still open
- * @ino:     number of that inode, of whatever filesystem
+ * @sb:      of @target's inode; to compare with
+ * @ino:     number of that inode: another file may come to lie where @target lay
  */
 struct zcopy_stream {
 	struct rb_node node;
@@ -79,6 +80,7 @@ struct zcopy_stream {
 	bool mark;
 	bool charged;
 	struct inode *inode;
+	const struct super_block *sb;
 	unsigned long ino;
 };
 
@@ -93,11 +95,7 @@ void zcopy_stream_kick(struct zcopy_stream *stream);
 void zcopy_stream_take_off(struct zcopy_xfer *xfer, bool failed);
 void zcopy_stream_leave_gap(struct zcopy_submitter *submitter, struct file *target);
 void zcopy_stream_retire(struct zcopy_stream *stream, struct list_head *gone);
-void zcopy_stream_sweep(struct zcopy_context *context, unsigned int nr,
-			struct list_head *gone);
 void zcopy_stream_acknowledge(struct zcopy_stream *stream, struct list_head *gone);
-void zcopy_stream_forget(struct zcopy_stream *stream, struct list_head *gone);
-void zcopy_stream_free_all(struct list_head *gone);
 void zcopy_stream_cancel(struct zcopy_xfer *xfer, struct list_head *cancelled);
 void zcopy_stream_end_cancelled(struct list_head *cancelled);
 void zcopy_stream_wake(struct zcopy_stream *stream);

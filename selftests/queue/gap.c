@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -637,6 +638,69 @@ TEST_F(gap, closed)
 	end(self);
 }
 
+/* A file that lies where a socket lay that failed: each transfer has its place. */
+TEST_F(gap, closed_and_a_file)
+{
+	struct zcopy_transfer transfer;
+	struct pair pair;
+	struct file to;
+	int i, fd;
+
+	begin(self, variant->transport);
+	file_chill(&self->file);
+	file_make(&to, XFS, 0, SEED);
+	for (i = 0; i < 50; i++) {
+		pair_open(&pair, UNIX, 0);
+		fail_target(self, &pair);
+		close(pair.tx);
+		fd = open_again(&to, 0);
+		ASSERT_LE(0, fd);
+		pair.tx = fd;
+		fail_target(self, &pair);
+		transfer = transfer_of(fd, &self->second, 1, 2);
+		submit_all(self->device, &transfer, 1);
+		EXPECT_STREQ("", completes(self->device, 2, SECOND, 0,
+					   ZCOPY_C_COPIED));
+		pair_close(&pair);
+	}
+	file_close(&to);
+	end(self);
+}
+
+/* Named pipes: so many are remembered, and no more. */
+TEST_F(gap, named_pipes)
+{
+	struct zcopy_transfer transfer;
+	int pipes[300][2];
+	char path[64];
+	int i;
+
+	begin(self, variant->transport);
+	file_chill(&self->file);
+	descriptors_allow(1000);
+	snprintf(path, sizeof(path), "%s/gap.fifo", directory(XFS));
+	ASSERT_EQ(0, mkfifo(path, 0600));
+	for (i = 0; i < 300; i++) {
+		pipes[i][0] = open(path, O_RDONLY | O_NONBLOCK);
+		pipes[i][1] = open(path, O_WRONLY | O_NONBLOCK);
+		ASSERT_LE(0, pipes[i][1]);
+		fail_target(self, &(struct pair){ .tx = pipes[i][1] });
+	}
+	for (i = 0; i < 300; i += 299) {
+		transfer = transfer_of(pipes[i][1], &self->second, 1, 2);
+		submit_all(self->device, &transfer, 1);
+		EXPECT_STREQ("", completes(self->device, 2, i ? 0 : SECOND,
+					   i ? -ECANCELED : 0,
+					   i ? ZCOPY_C_CANCELLED : 0));
+	}
+	for (i = 0; i < 300; i++) {
+		close(pipes[i][0]);
+		close(pipes[i][1]);
+	}
+	unlink(path);
+	end(self);
+}
+
 /* Each counts as a completion that was not read, until it is known or closed. */
 TEST_F(gap, bounded)
 {
@@ -660,8 +724,14 @@ TEST_F(gap, bounded)
 	ASSERT_EQ(0, submit_call(self->device, &submit));
 	EXPECT_EQ(-EAGAIN, submit.error);
 	EXPECT_EQ(0, poll(&poller, 1, 0));
+	/* Who says that he knows makes room, and needs none for that. */
+	transfer = transfer_of(pairs[2].tx, &self->second, 1, 3);
+	transfer.flags = ZCOPY_RESUME;
+	submit_all(self->device, &transfer, 1);
+	EXPECT_STREQ("", completes(self->device, 3, SECOND, 0, 0));
 	EXPECT_EQ(0, cancel_socket(self->device, pairs[3].tx));
 	EXPECT_EQ(1, poll(&poller, 1, 0));
+	transfer = transfer_of(self->pair.tx, &self->second, 1, 2);
 	submit_all(self->device, &transfer, 1);
 	EXPECT_STREQ("", completes(self->device, 2, SECOND, 0, 0));
 	ASSERT_EQ(0, parameter_set("max_completions", 4));
@@ -675,21 +745,36 @@ TEST_F(gap, bounded)
 	end(self);
 }
 
-/* Nothing of a process is left when it goes. */
+/* Nothing of a process is left when it goes, whether it had a worker or not. */
 TEST_F(gap, died)
 {
-	int status;
+	const unsigned int before = parameter_get("max_completions");
+	int status, i;
 	pid_t child;
 
 	begin(self, variant->transport);
 	file_chill(&self->file);
-	child = fork();
-	if (!child) {
-		fail_target(self, &self->pair);
-		_exit(0);
+	ASSERT_EQ(0, parameter_set("max_completions", 4));
+	for (i = 0; i < 20; i++) {
+		child = fork();
+		if (!child) {
+			/* Refused: it never waits. */
+			struct zcopy_segment bad = { .fd = -1 };
+			struct zcopy_transfer transfer;
+			struct zcopy_submit submit;
+
+			if (i % 2)
+				fail_target(self, &self->pair);
+			transfer = transfer_of(self->pair.tx, &self->second, 1, 1);
+			transfer.segments = (uintptr_t)&bad;
+			submit = submit_of(&transfer, 1);
+			_exit(submit_call(self->device, &submit) ||
+			      submit.error != -EBADF);
+		}
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		EXPECT_EQ(0, status);
 	}
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	EXPECT_EQ(0, status);
+	ASSERT_EQ(0, parameter_set("max_completions", before));
 	submit_one(self->device, self->pair.tx, &self->second, 2);
 	EXPECT_STREQ("", completes(self->device, 2, SECOND, 0, 0));
 	end(self);

@@ -143,9 +143,16 @@ struct zcopy_segment {
  *
  * It ends when the program says that it knows: by %ZCOPY_RESUME on the next
  * transfer, or by %ZCOPY_CANCEL_TARGET. What it says is about what has failed by
- * then: transfers that are to fail are not among it, but for those that
- * %ZCOPY_CANCEL_TARGET itself ends. A target that failed counts as a completion that
- * was not read, until then or until it is closed.
+ * then, and what ends behind that; a transfer that fails later is not among it, but
+ * for those that %ZCOPY_CANCEL_TARGET itself ends. Where several threads send to one
+ * target, one of them says so, or they agree. -EAGAIN and -EINTR are no failure to
+ * %ZCOPY_IOC_SUBMIT, which accepts nothing behind a transfer that it refuses.
+ *
+ * A target that failed counts as a completion that was not read, until then or until
+ * it is closed; one with %ZCOPY_RESUME and %ZCOPY_LOAD are accepted all the same. Of
+ * a named pipe nobody can tell whether it was closed and opened again: only the last
+ * 256 of these that failed are remembered, and a program that closes one says first
+ * that it knows.
  *
  * %ZCOPY_C_TRUNCATED without %ZCOPY_EXACT is no failure. %ZCOPY_IOC_SEND, whose caller
  * hears of each before the next, files as targets, other processes and other

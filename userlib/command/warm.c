@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,18 +108,20 @@ static void open_source(struct warming *warming, struct source *source)
 {
 	struct stat status;
 
-	/* O_NONBLOCK: opening a FIFO, to be refused below, must not wait. */
-	source->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (source->fd < 0 || fstat(source->fd, &status)) {
+	/* Asked before: opening a FIFO would wait. */
+	if (stat(source->path, &status)) {
 		fail(warming, source, errno);
 		return;
 	}
-	if (!S_ISREG(status.st_mode)) {
+	if (S_ISREG(status.st_mode)) {
+		source->fd = open(source->path, O_RDONLY | O_CLOEXEC);
+		if (source->fd < 0)
+			fail(warming, source, errno);
+	} else {
 		warnx("%s: not a regular file", source->path);
 		source->failed = true;
 		source->asked = true;
 		warming->status = STATUS_FAILED;
-		return;
 	}
 	source->size = status.st_size;
 }
@@ -173,6 +176,14 @@ static void complete(struct warming *warming,
 	progress_update(&warming->progress, warming->bytes);
 }
 
+/* What the user has elsewhere is in the way. */
+static void wait_for_room(const struct zcopy *zcopy)
+{
+	struct pollfd poller = { .fd = zcopy_fd(zcopy), .events = POLLOUT };
+
+	poll(&poller, 1, -1);
+}
+
 /* Returns 0, or why the device is of no use. */
 static int load_all(struct warming *warming)
 {
@@ -190,8 +201,12 @@ static int load_all(struct warming *warming)
 			warming->calls++;
 			count = zcopy_submit(warming->zcopy, &transfer, 1, &error);
 			/* A limit: it goes when something has ended. */
-			if (count < 0 && error == -EAGAIN && warming->under_way)
-				break;
+			if (count < 0 && error == -EAGAIN) {
+				if (warming->under_way)
+					break;
+				wait_for_room(warming->zcopy);
+				continue;
+			}
 			if (count < 0)
 				fail(warming, (void *)(uintptr_t)transfer.user_data,
 				     -error);

@@ -123,7 +123,7 @@ static inline void zcopy_prep_response(struct zcopy_transfer *transfer,
  *
  * It goes nowhere, and completes when the bytes are there, or says why they cannot
  * be: what readahead(2) starts, with an answer. Send it when ZCOPY_NODISKIO said
- * -EBUSY, and then that one once more.
+ * -EBUSY, and when it completes what that one did not send, with ZCOPY_RESUME.
  *
  * @param transfer   filled whole
  * @param segment    room for its one segment; must live until the transfer is
