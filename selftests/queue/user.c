@@ -173,20 +173,20 @@ TEST_F(user, others_have_their_own)
 }
 
 /* Two users: the owner, and one of those who he was given. */
-static void map(pid_t process, const char *what)
+static void map(pid_t process, const char *what, uid_t owner)
 {
 	char path[40];
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", process, what);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || dprintf(fd, "0 %d 1\n1 %d 1\n", NOBODY, INSIDE) < 0)
+	if (fd < 0 || dprintf(fd, "0 %u 1\n1 %d 1\n", owner, INSIDE) < 0)
 		die("write %s", path);
 	close(fd);
 }
 
-/* A user of nobody's namespace has all but four of what nobody may have. */
-static pid_t start_inside(FIXTURE_DATA(user) *self)
+/* A user of the owner's namespace has all but four of what one may have. */
+static pid_t start_inside(FIXTURE_DATA(user) *self, uid_t owner)
 {
 	int ready[2], go[2], error;
 	pid_t child;
@@ -198,8 +198,8 @@ static pid_t start_inside(FIXTURE_DATA(user) *self)
 	if (child < 0)
 		die("fork");
 	if (!child) {
-		if (setresgid(NOBODY, NOBODY, NOBODY) ||
-		    setresuid(NOBODY, NOBODY, NOBODY) ||
+		if (setresgid(owner, owner, owner) ||
+		    setresuid(owner, owner, owner) ||
 		    unshare(CLONE_NEWUSER) || write(ready[1], "", 1) != 1 ||
 		    read(go[0], &byte, 1) != 1 || setresuid(1, 1, 1))
 			die("be a user of a namespace");
@@ -209,14 +209,14 @@ static pid_t start_inside(FIXTURE_DATA(user) *self)
 		for (;;)
 			pause();
 	}
+	close(ready[1]);
+	close(go[0]);
 	if (read(ready[0], &byte, 1) != 1)
 		die("the namespace is not made");
-	map(child, "uid_map");
+	map(child, "uid_map", owner);
 	if (write(go[1], "", 1) != 1 || read(ready[0], &byte, 1) != 1)
 		die("the transfers are not submitted");
 	close(ready[0]);
-	close(ready[1]);
-	close(go[0]);
 	close(go[1]);
 	return child;
 }
@@ -235,13 +235,33 @@ TEST_F(user, namespaces)
 	pid_t inside;
 
 	ASSERT_EQ(0, parameter_set("max_user_transfers", LIMIT));
-	inside = start_inside(self);
+	inside = start_inside(self, NOBODY);
 	EXPECT_TRUE(as(NOBODY, four_are_accepted, self));
 	EXPECT_TRUE(as(0, one_is_accepted, self));
 	ASSERT_EQ(0, kill(inside, SIGKILL));
 	ASSERT_EQ(inside, waitpid(inside, NULL, 0));
 	EXPECT_TRUE(await_active(0));
 	EXPECT_TRUE(as(NOBODY, one_is_accepted, self));
+}
+
+/* Root makes them for others, who do not know of each other: he pays for all. */
+TEST_F(user, namespaces_of_root)
+{
+	int device = device_open(), error;
+	struct zcopy_completion done[LIMIT];
+	pid_t inside;
+
+	ASSERT_EQ(0, parameter_set("max_user_transfers", LIMIT));
+	EXPECT_EQ(LIMIT, offer(self, device, &self->part, LIMIT + 1, &error));
+	EXPECT_EQ(-EAGAIN, error);
+	inside = start_inside(self, 0);
+	EXPECT_EQ(2 * LIMIT - 4, info_of(device).user_transfers);
+	ASSERT_EQ(0, kill(inside, SIGKILL));
+	ASSERT_EQ(inside, waitpid(inside, NULL, 0));
+	EXPECT_TRUE(await_active(LIMIT));
+	EXPECT_EQ(LIMIT, cancel_all(device));
+	EXPECT_EQ(LIMIT, reap(device, done, LIMIT));
+	close(device);
 }
 
 static bool opens(FIXTURE_DATA(user) *self)
