@@ -287,16 +287,17 @@ TEST_F(user, contexts)
 }
 
 /*
- * Segments by the thousand, and bytes that keep pages. The last transfer may go
- * beyond the limit.
+ * Segments by the thousand, over several contexts, and bytes that keep pages. The
+ * last transfer may go beyond the limit.
  */
 static bool takes_memory(FIXTURE_DATA(user) *self)
 {
 	const unsigned int limit = parameter_get("max_user_pages");
 	const struct part byte = of_memory(0, 1);
+	const int devices[] = { device_open(), device_open(), device_open() };
 	static struct part many[1024];
-	int device = device_open(), error;
 	unsigned int first, second, i;
+	int device, error, cancelled = 0;
 
 	for (i = 0; i < 1024; i++)
 		many[i] = self->part;
@@ -306,17 +307,24 @@ static bool takes_memory(FIXTURE_DATA(user) *self)
 
 		transfer = transfer_of(self->pair.tx, many, 1024, first);
 		submit = submit_of(&transfer, 1);
-		if (submit_call(device, &submit))
+		if (submit_call(devices[first % 3], &submit))
 			die("ZCOPY_IOC_SUBMIT");
 		error = submit.error;
 	}
 	/* Each of them is 40 KiB of ranges, at least. */
-	if (error != -EAGAIN || first > limit / 10 || !says(device, 0) ||
-	    info_of(device).user_pages > limit + LAST)
+	if (error != -EAGAIN || first > limit / 10 ||
+	    info_of(devices[0]).user_pages > limit + LAST)
 		return false;
-	if (cancel_all(device) != (int)first - 1 || !says(device, POLLOUT))
+	for (i = 0; i < 3; i++)
+		if (!says(devices[i], 0))
+			return false;
+	for (i = 0; i < 3; i++)
+		cancelled += cancel_all(devices[i]);
+	if (cancelled != (int)first - 1)
 		return false;
-	close(device);
+	for (i = 0; i < 3; i++)
+		if (!says(devices[i], POLLOUT) || close(devices[i]))
+			return false;
 	device = device_open();
 	second = offer(self, device, &byte, 1 << 20, &error);
 	return error == -EAGAIN && second < limit * PAGE / 512 &&
