@@ -49,6 +49,7 @@ FIXTURE_SETUP(user)
 
 FIXTURE_TEARDOWN(user)
 {
+	disk_resume();
 	if (parameter_set("max_user_contexts", 8192) ||
 	    parameter_set("max_user_transfers", 1 << 20) ||
 	    parameter_set("max_user_pages", self->pages) ||
