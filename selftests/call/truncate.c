@@ -7,6 +7,7 @@
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/overlay.h"
 #include "lib/watch.h"
 
 #define SEED	51U
@@ -51,6 +52,12 @@ FIXTURE_VARIANT_ADD(truncate, ext4_unix)
 {
 	.filesystem = EXT4,
 	.transport = UNIX,
+};
+
+FIXTURE_VARIANT_ADD(truncate, overlay_tcp4)
+{
+	.filesystem = OVERLAY,
+	.transport = TCP4,
 };
 
 FIXTURE_SETUP(truncate)
@@ -329,4 +336,8 @@ TEST_F(truncate, hole_punched)
 	EXPECT_EQ(0, sender.completion.flags & ~ZCOPY_C_COPIED);
 }
 
-TEST_HARNESS_MAIN
+int main(int argc, char **argv)
+{
+	overlay_make();
+	return test_harness_run(argc, argv);
+}

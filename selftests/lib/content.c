@@ -67,6 +67,8 @@ const char *directory(enum filesystem filesystem)
 		[EXT4] = "ZCOPY_TESTDIR_EXT4",
 		[XFS] = "ZCOPY_TESTDIR_XFS",
 		[TMPFS] = "ZCOPY_TESTDIR_TMPFS",
+		[OVERLAY] = "ZCOPY_TESTDIR_OVERLAY",
+		[OVERLAY_LOWER] = "ZCOPY_TESTDIR_OVERLAY",
 	};
 	const char *path = getenv(names[filesystem]);
 
@@ -89,7 +91,7 @@ static int reopen(int fd, int flags)
 
 bool file_has_disk(const struct file *file)
 {
-	return file->filesystem == EXT4 || file->filesystem == XFS;
+	return file->filesystem != TMPFS && file->filesystem != MEMFD;
 }
 
 void file_write(const struct file *file, uint64_t offset, uint64_t len,
@@ -110,21 +112,50 @@ void file_write(const struct file *file, uint64_t offset, uint64_t len,
 		die("fsync");
 }
 
+/*
+ * What is below is written where it is, and read from above. Its name goes as soon
+ * as it is open: above first, where the folder keeps in mind that it is gone.
+ */
+static void make_below(struct file *file)
+{
+	const char *place = directory(file->filesystem);
+	char below[300], above[300];
+
+	snprintf(below, sizeof(below), "%s/lower/XXXXXX", place);
+	file->rw = mkostemp(below, O_CLOEXEC);
+	snprintf(above, sizeof(above), "%s/merged/%s", place,
+		 strrchr(below, '/') + 1);
+	file->fd = open(above, O_RDONLY | O_CLOEXEC);
+	if (file->rw < 0 || file->fd < 0 || unlink(above) || unlink(below))
+		die("make %s", above);
+}
+
+static int make_unnamed(enum filesystem filesystem)
+{
+	char path[300];
+
+	if (filesystem == MEMFD)
+		return memfd_create("zcopy", MFD_CLOEXEC);
+	snprintf(path, sizeof(path), "%s%s", directory(filesystem),
+		 filesystem == OVERLAY ? "/merged" : "");
+	return open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
 void file_make(struct file *file, enum filesystem filesystem, uint64_t size,
 	       uint32_t seed)
 {
 	file->filesystem = filesystem;
 	file->size = size;
 	file->seed = seed;
-	if (filesystem == MEMFD)
-		file->rw = memfd_create("zcopy", MFD_CLOEXEC);
+	if (filesystem == OVERLAY_LOWER)
+		make_below(file);
 	else
-		file->rw = open(directory(filesystem),
-				O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		file->rw = make_unnamed(filesystem);
 	if (file->rw < 0)
 		die("make a test file");
 	file_write(file, 0, size, seed);
-	file->fd = reopen(file->rw, O_RDONLY);
+	if (filesystem != OVERLAY_LOWER)
+		file->fd = reopen(file->rw, O_RDONLY);
 	if (flock(file->fd, LOCK_SH))
 		die("flock");
 }
@@ -135,13 +166,17 @@ void file_make(struct file *file, enum filesystem filesystem, uint64_t size,
  */
 void file_close(struct file *file)
 {
+	/* What is below has locks of its own. */
+	const int other = file->filesystem == OVERLAY_LOWER ?
+			  reopen(file->fd, O_RDONLY) : dup(file->rw);
 	uint64_t since = 0;
 
 	close(file->fd);
-	while (flock(file->rw, LOCK_EX | LOCK_NB)) {
+	while (flock(other, LOCK_EX | LOCK_NB)) {
 		if (!patience(&since))
 			die("somebody still holds a closed file");
 	}
+	close(other);
 	close(file->rw);
 }
 

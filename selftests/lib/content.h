@@ -25,7 +25,8 @@ void pattern(void *buffer, size_t len, uint32_t seed, uint64_t pos);
 /* len bytes with the pattern of seed MEMORY from pos on; readable for ever. */
 char *memory(uint64_t pos, uint64_t len);
 
-enum filesystem { EXT4, XFS, TMPFS, MEMFD };
+/* The last two, on EXT4, need overlay_make(). */
+enum filesystem { EXT4, XFS, TMPFS, MEMFD, OVERLAY, OVERLAY_LOWER };
 
 struct file {
 	enum filesystem filesystem;

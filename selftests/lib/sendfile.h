@@ -11,6 +11,7 @@
 
 #include "kselftest_harness.h"
 
+#include "overlay.h"
 #include "peer.h"
 #include "watch.h"
 
@@ -26,6 +27,15 @@ FIXTURE(sendfile)
 	struct pair pair;
 };
 
+FIXTURE_VARIANT(sendfile)
+{
+	enum filesystem filesystem;
+};
+
+FIXTURE_VARIANT_ADD(sendfile, ext4) { .filesystem = EXT4 };
+FIXTURE_VARIANT_ADD(sendfile, overlay) { .filesystem = OVERLAY };
+FIXTURE_VARIANT_ADD(sendfile, overlay_lower) { .filesystem = OVERLAY_LOWER };
+
 FIXTURE_SETUP(sendfile)
 {
 	off_t bytes;
@@ -33,7 +43,7 @@ FIXTURE_SETUP(sendfile)
 	/* The process's own context stays open for good: make it first. */
 	ASSERT_EQ(-1, zcopy_sendfile(-1, -1, 0, 0, NULL, &bytes, 0));
 	watch_begin(&self->watch);
-	file_make(&self->file, EXT4, SIZE, SEED);
+	file_make(&self->file, variant->filesystem, SIZE, SEED);
 	pair_open(&self->pair, TCP4, 0);
 }
 

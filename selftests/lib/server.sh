@@ -6,6 +6,9 @@
 # arrives is right, whatever is asked for and however it is read, and it went
 # through the module: by reference, as the cards of the wire gather.
 #
+# The same files are in the folder overlay too, as overlayfs shows them, with their
+# lower layer on ext4 and an upper one on tmpfs.
+#
 # The server runs in namespace left; clients there use loopback, those in
 # namespace right the wire. ZCOPY_SERVERS is the tree of vm/servers.sh.
 #
@@ -13,10 +16,15 @@
 
 set -euo pipefail
 
+# What is mounted goes with the test, whatever ends it.
+[[ -n ${ZCOPY_ALONE-} ]] || ZCOPY_ALONE=yes exec unshare --mount "$0"
+
 : "${ZCOPY_SERVERS:?must name the folder that vm/servers.sh prints}"
 export ZCOPY_SERVERS
 export ZCOPY_FOLDER=$ZCOPY_TESTDIR_EXT4/servers
 files=$ZCOPY_FOLDER/files
+overlay=$files/overlay
+upper=$ZCOPY_TESTDIR_TMPFS/upper
 got=$ZCOPY_TESTDIR_TMPFS/got
 summary=$ZCOPY_FOLDER/summary
 small=(0 1 4095 4096 4097 65537 262145)
@@ -39,7 +47,8 @@ failures=0
 # shellcheck disable=SC2317 # the trap reaches it
 clean_up() {
 	[[ -z $server ]] || kill "$server" 2>/dev/null || true
-	rm -rf "$ZCOPY_FOLDER" "$got"
+	! mountpoint --quiet "$overlay" || umount --lazy "$overlay"
+	rm -rf "$ZCOPY_FOLDER" "$got" "$upper"
 }
 trap clean_up EXIT
 
@@ -66,6 +75,18 @@ make_files() {
 		head -c "$size" /dev/urandom >"$files/$size"
 	done
 	(cd "$files" && b2sum -- "${small[@]}") >"$ZCOPY_FOLDER/hashes"
+}
+
+# Every other small file is in the upper layer.
+make_overlay() {
+	local i
+
+	mkdir -p "$overlay" "$upper"/{upper,work}
+	mount -t overlay none "$overlay" \
+		-o "lowerdir=$files,upperdir=$upper/upper,workdir=$upper/work"
+	for ((i = 0; i < ${#small[@]}; i += 2)); do
+		: >>"$overlay/${small[i]}"
+	done
 }
 
 # Runs a command where the clients of address $1 are.
@@ -109,18 +130,19 @@ run() {
 	done
 }
 
-# 64 downloads at once over the wire: the large file, nine of each small one.
+# 64 downloads at once over the wire: the large file, nine of each small one. From
+# folder $1, if there is one.
 download() {
 	local config=$ZCOPY_FOLDER/config size copy large_one
 
 	before=$(module bytes)
 	copied_before=$(module bytes_copied)
-	get "$wire" --fail "$(url "$wire" "$large")" | cmp - "$files/$large" &
+	get "$wire" --fail "$(url "$wire" "${1-}$large")" | cmp - "$files/$large" &
 	large_one=$!
 	for size in "${small[@]}"; do
 		for copy in {1..9}; do
 			printf 'url = "%s"\noutput = "%s/%d/%s"\n' \
-				"$(url "$wire" "$size")" "$got" "$copy" "$size"
+				"$(url "$wire" "${1-}$size")" "$got" "$copy" "$size"
 		done
 	done >"$config"
 	get "$wire" --fail --no-progress-meter --parallel --parallel-immediate \
@@ -215,15 +237,35 @@ multipart() {
 		/usr/bin/python3 "$ZCOPY_FOLDER/ranges.py" "$files/262145" "${list[@]}"
 }
 
-# It reads nothing until the server has long been waiting for it.
-slow_reader() {
-	get "$wire" --fail "$(url "$wire" "$middle")" | {
+# read_slowly NAME FILE COMMAND...: reads nothing until the server has long been
+# waiting for that, and the command has run. FILE has what must come then.
+read_slowly() {
+	get "$wire" --fail "$(url "$wire" "$1")" | {
 		until "${left[@]}" ss --tcp --no-header --numeric --options |
 			grep -q 'timer:(persist'; do
 			kill -0 "$server" || return 1
 		done
-		cmp - "$files/$middle"
+		"${@:3}" || return 1
+		cmp - "$2"
 	}
+}
+
+slow_reader() {
+	read_slowly "$middle" "$files/$middle" true
+}
+
+# The last bytes of a file become others.
+change_end() {
+	printf changed | dd of="$1" bs=1 seek=$((middle - 7)) conv=notrunc status=none
+}
+
+# The file is copied up, and changed there.
+slow_reader_of_overlay() {
+	local expected=$ZCOPY_FOLDER/expected
+
+	cp "$files/$middle" "$expected"
+	change_end "$expected"
+	read_slowly "overlay/$middle" "$expected" change_end "$overlay/$middle"
 }
 
 # Some go away in the middle; the others need not notice.
@@ -302,9 +344,17 @@ usual() {
 	check "64 downloads over the wire" download
 	check "over the wire by reference" wire_took_references
 	check "a slow reader" slow_reader
+	check "a slow reader, and the file is copied up and changed" \
+		slow_reader_of_overlay
 	check "readers that hang up" hang_up
 	check "the sizes" tells_size
 	check "60 files on one connection over loopback" keep_alive
+}
+
+# The files of overlayfs.
+usual_of_overlay() {
+	check "64 downloads from overlayfs" download overlay/
+	check "from overlayfs by reference" wire_took_references
 }
 
 usual_of_http() {
@@ -322,3 +372,4 @@ finish() {
 
 printf 'TAP version 13\n'
 make_files
+make_overlay

@@ -11,6 +11,7 @@
 
 #include "lib/call.h"
 #include "lib/freebsd_server.h"
+#include "lib/overlay.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
@@ -46,6 +47,8 @@ SERVED(ext4_nonblocking, EXT4, WIRE4, false, TRY_AGAIN);
 SERVED(xfs_nonblocking, XFS, TCP6, false, READ_IT);
 SERVED(tmpfs_nonblocking, TMPFS, UNIX, false, TRY_AGAIN);
 SERVED(memfd, MEMFD, TCP4, true, TRY_AGAIN);
+SERVED(overlay_try_again, OVERLAY, TCP4, true, TRY_AGAIN);
+SERVED(overlay_lower_nonblocking, OVERLAY_LOWER, WIRE4, false, READ_IT);
 
 FIXTURE_SETUP(freebsd)
 {
@@ -140,4 +143,8 @@ TEST_F(freebsd, names)
 	EXPECT_STREQ("", cursor_verdict(&cursor, 310));
 }
 
-TEST_HARNESS_MAIN
+int main(int argc, char **argv)
+{
+	overlay_make();
+	return test_harness_run(argc, argv);
+}

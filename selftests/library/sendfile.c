@@ -223,5 +223,6 @@ TEST_F(sendfile, order_with_writes)
 int main(int argc, char **argv)
 {
 	disk_make();
+	overlay_make();
 	return test_harness_run(argc, argv);
 }

@@ -465,5 +465,6 @@ TEST_F(sendfile, no_buffers)
 int main(int argc, char **argv)
 {
 	disk_make();
+	overlay_make();
 	return test_harness_run(argc, argv);
 }

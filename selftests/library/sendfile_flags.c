@@ -191,5 +191,6 @@ TEST_F(sendfile, flags_macro)
 int main(int argc, char **argv)
 {
 	disk_make();
+	overlay_make();
 	return test_harness_run(argc, argv);
 }

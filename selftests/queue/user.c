@@ -49,6 +49,7 @@ FIXTURE_SETUP(user)
 
 FIXTURE_TEARDOWN(user)
 {
+	disk_resume();
 	if (parameter_set("max_user_contexts", 8192) ||
 	    parameter_set("max_user_transfers", 1 << 20) ||
 	    parameter_set("max_user_pages", self->pages) ||
@@ -173,20 +174,20 @@ TEST_F(user, others_have_their_own)
 }
 
 /* Two users: the owner, and one of those who he was given. */
-static void map(pid_t process, const char *what)
+static void map(pid_t process, const char *what, uid_t owner)
 {
 	char path[40];
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", process, what);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || dprintf(fd, "0 %d 1\n1 %d 1\n", NOBODY, INSIDE) < 0)
+	if (fd < 0 || dprintf(fd, "0 %u 1\n1 %d 1\n", owner, INSIDE) < 0)
 		die("write %s", path);
 	close(fd);
 }
 
-/* A user of nobody's namespace has all but four of what nobody may have. */
-static pid_t start_inside(FIXTURE_DATA(user) *self)
+/* A user of the owner's namespace has all but four of what one may have. */
+static pid_t start_inside(FIXTURE_DATA(user) *self, uid_t owner)
 {
 	int ready[2], go[2], error;
 	pid_t child;
@@ -198,8 +199,8 @@ static pid_t start_inside(FIXTURE_DATA(user) *self)
 	if (child < 0)
 		die("fork");
 	if (!child) {
-		if (setresgid(NOBODY, NOBODY, NOBODY) ||
-		    setresuid(NOBODY, NOBODY, NOBODY) ||
+		if (setresgid(owner, owner, owner) ||
+		    setresuid(owner, owner, owner) ||
 		    unshare(CLONE_NEWUSER) || write(ready[1], "", 1) != 1 ||
 		    read(go[0], &byte, 1) != 1 || setresuid(1, 1, 1))
 			die("be a user of a namespace");
@@ -209,14 +210,14 @@ static pid_t start_inside(FIXTURE_DATA(user) *self)
 		for (;;)
 			pause();
 	}
+	close(ready[1]);
+	close(go[0]);
 	if (read(ready[0], &byte, 1) != 1)
 		die("the namespace is not made");
-	map(child, "uid_map");
+	map(child, "uid_map", owner);
 	if (write(go[1], "", 1) != 1 || read(ready[0], &byte, 1) != 1)
 		die("the transfers are not submitted");
 	close(ready[0]);
-	close(ready[1]);
-	close(go[0]);
 	close(go[1]);
 	return child;
 }
@@ -235,13 +236,33 @@ TEST_F(user, namespaces)
 	pid_t inside;
 
 	ASSERT_EQ(0, parameter_set("max_user_transfers", LIMIT));
-	inside = start_inside(self);
+	inside = start_inside(self, NOBODY);
 	EXPECT_TRUE(as(NOBODY, four_are_accepted, self));
 	EXPECT_TRUE(as(0, one_is_accepted, self));
 	ASSERT_EQ(0, kill(inside, SIGKILL));
 	ASSERT_EQ(inside, waitpid(inside, NULL, 0));
 	EXPECT_TRUE(await_active(0));
 	EXPECT_TRUE(as(NOBODY, one_is_accepted, self));
+}
+
+/* Root makes them for others, who do not know of each other: he pays for all. */
+TEST_F(user, namespaces_of_root)
+{
+	int device = device_open(), error;
+	struct zcopy_completion done[LIMIT];
+	pid_t inside;
+
+	ASSERT_EQ(0, parameter_set("max_user_transfers", LIMIT));
+	EXPECT_EQ(LIMIT, offer(self, device, &self->part, LIMIT + 1, &error));
+	EXPECT_EQ(-EAGAIN, error);
+	inside = start_inside(self, 0);
+	EXPECT_EQ(2 * LIMIT - 4, info_of(device).user_transfers);
+	ASSERT_EQ(0, kill(inside, SIGKILL));
+	ASSERT_EQ(inside, waitpid(inside, NULL, 0));
+	EXPECT_TRUE(await_active(LIMIT));
+	EXPECT_EQ(LIMIT, cancel_all(device));
+	EXPECT_EQ(LIMIT, reap(device, done, LIMIT));
+	close(device);
 }
 
 static bool opens(FIXTURE_DATA(user) *self)
@@ -267,16 +288,17 @@ TEST_F(user, contexts)
 }
 
 /*
- * Segments by the thousand, and bytes that keep pages. The last transfer may go
- * beyond the limit.
+ * Segments by the thousand, over several contexts, and bytes that keep pages. The
+ * last transfer may go beyond the limit.
  */
 static bool takes_memory(FIXTURE_DATA(user) *self)
 {
 	const unsigned int limit = parameter_get("max_user_pages");
 	const struct part byte = of_memory(0, 1);
+	const int devices[] = { device_open(), device_open(), device_open() };
 	static struct part many[1024];
-	int device = device_open(), error;
 	unsigned int first, second, i;
+	int device, error, cancelled = 0;
 
 	for (i = 0; i < 1024; i++)
 		many[i] = self->part;
@@ -286,17 +308,24 @@ static bool takes_memory(FIXTURE_DATA(user) *self)
 
 		transfer = transfer_of(self->pair.tx, many, 1024, first);
 		submit = submit_of(&transfer, 1);
-		if (submit_call(device, &submit))
+		if (submit_call(devices[first % 3], &submit))
 			die("ZCOPY_IOC_SUBMIT");
 		error = submit.error;
 	}
 	/* Each of them is 40 KiB of ranges, at least. */
-	if (error != -EAGAIN || first > limit / 10 || !says(device, 0) ||
-	    info_of(device).user_pages > limit + LAST)
+	if (error != -EAGAIN || first > limit / 10 ||
+	    info_of(devices[0]).user_pages > limit + LAST)
 		return false;
-	if (cancel_all(device) != (int)first - 1 || !says(device, POLLOUT))
+	for (i = 0; i < 3; i++)
+		if (!says(devices[i], 0))
+			return false;
+	for (i = 0; i < 3; i++)
+		cancelled += cancel_all(devices[i]);
+	if (cancelled != (int)first - 1)
 		return false;
-	close(device);
+	for (i = 0; i < 3; i++)
+		if (!says(devices[i], POLLOUT) || close(devices[i]))
+			return false;
 	device = device_open();
 	second = offer(self, device, &byte, 1 << 20, &error);
 	return error == -EAGAIN && second < limit * PAGE / 512 &&
@@ -398,53 +427,158 @@ TEST_F(user, reads)
 	file_close(&cold);
 }
 
+/* A figure of /proc/meminfo, in bytes. */
+static int64_t machine(const char *wanted)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	long long value, found = -1;
+	char line[100], name[64];
+
+	if (!file)
+		die("open meminfo");
+	while (found < 0 && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%63[^:]: %lld", name, &value) == 2 &&
+		    !strcmp(name, wanted))
+			found = value;
+	fclose(file);
+	if (found < 0)
+		die("no %s in meminfo", wanted);
+	return found * 1024;
+}
+
+#define READS	100		/* under way that the user may have */
+#define SLACK	(24 * MIB)	/* of the machine's memory, and much more */
+
+/* What the machine has had before a disk died, and a file there that is cold. */
+struct dead {
+	struct file cold;
+	struct zcopy_info info;
+	int64_t available;
+	int64_t slab;
+};
+
+static void dead_begin(struct dead *dead, int device)
+{
+	file_make(&dead->cold, EXT4, SIZE, SEED + 1);
+	file_chill(&dead->cold);
+	if (parameter_set("max_user_reads", READS))
+		die("set max_user_reads");
+	dead->info = info_of(device);
+	dead->available = machine("MemAvailable");
+	dead->slab = machine("Slab");
+	disk_suspend();
+}
+
+/* However often it was tried, there is no more than the limit says. */
+static void is_bounded(struct __test_metadata *_metadata, const struct dead *dead,
+		       int device)
+{
+	const struct zcopy_info info = info_of(device);
+
+	EXPECT_EQ(READS, info.user_reads);
+	EXPECT_EQ(0, info.user_transfers);
+	/* A read is less than a page, and so is a context. */
+	EXPECT_GE(dead->info.user_pages + 2 * READS, info.user_pages);
+	EXPECT_LT(dead->available - (int64_t)SLACK, machine("MemAvailable"));
+	EXPECT_GT(dead->slab + (int64_t)SLACK, machine("Slab"));
+	EXPECT_TRUE(says(device, 0));
+}
+
+/* The disk answers: what was left is given back, and a transfer is accepted. */
+static void is_given_back(struct __test_metadata *_metadata,
+			  const struct dead *dead, int device)
+{
+	struct zcopy_info info;
+	uint64_t since = 0;
+
+	disk_resume();
+	EXPECT_TRUE(await(device, POLLOUT));
+	do {
+		info = info_of(device);
+	} while ((info.user_reads || info.user_contexts > dead->info.user_contexts) &&
+		 patience(&since));
+	EXPECT_EQ(0, info.user_reads);
+	EXPECT_EQ(dead->info.user_contexts, info.user_contexts);
+	EXPECT_EQ(dead->info.user_pages, info.user_pages);
+}
+
+/* One of a page of the cold file's; accepted, or the error. */
+static int ask(const struct dead *dead, int device, int socket, unsigned int i)
+{
+	const struct part part = of_file(&dead->cold, i * PAGE % SIZE, PAGE);
+	struct zcopy_transfer transfer;
+	struct zcopy_submit submit;
+
+	transfer = transfer_of(socket, &part, 1, i);
+	submit = submit_of(&transfer, 1);
+	if (submit_call(device, &submit))
+		die("ZCOPY_IOC_SUBMIT");
+	return submit.error;
+}
+
 /*
  * A disk that does not answer, and a program that asks and asks: each transfer ends
  * at once, and what is left of them is bounded.
  */
 TEST_F(user, dead_disk)
 {
-	enum { FEW = 100 };
-	int device = device_open(), error = 0;
-	const int tries = 2000 / slowdown();
-	unsigned int accepted = 0;
-	struct file cold;
+	const unsigned int tries = how_often(5000);
+	int device = device_open(), round;
 	struct pair pair;
-	int i;
 
-	file_make(&cold, EXT4, SIZE, SEED + 1);
-	file_chill(&cold);
 	pair_open(&pair, UNIX, 0);
-	ASSERT_EQ(0, parameter_set("max_user_reads", FEW));
-	disk_suspend();
-	for (i = 0; i < tries; i++) {
-		const struct part part = of_file(&cold, i * PAGE % SIZE, PAGE);
-		struct zcopy_transfer transfer;
-		struct zcopy_submit submit;
+	for (round = 0; round < 2; round++) {
+		unsigned int accepted = 0, i;
+		struct dead dead;
 
-		transfer = transfer_of(pair.tx, &part, 1, i);
-		submit = submit_of(&transfer, 1);
-		ASSERT_EQ(0, submit_call(device, &submit));
-		if (!submit.accepted) {
-			error = submit.error;
-			continue;
+		dead_begin(&dead, device);
+		for (i = 0; i < tries; i++) {
+			int error = ask(&dead, device, pair.tx, i);
+
+			ASSERT_EQ(accepted < READS ? 0 : -EAGAIN, error);
+			if (error)
+				continue;
+			accepted++;
+			ASSERT_TRUE(disk_await_readers(accepted));
+			EXPECT_EQ(1, cancel_user_data(device, i));
+			ASSERT_STREQ("", completes(device, i, 0, -ECANCELED,
+						   ZCOPY_C_CANCELLED));
 		}
-		accepted++;
-		ASSERT_TRUE(disk_await_readers(accepted));
-		EXPECT_EQ(1, cancel_user_data(device, i));
-		ASSERT_STREQ("", completes(device, i, 0, -ECANCELED,
-					   ZCOPY_C_CANCELLED));
+		is_bounded(_metadata, &dead, device);
+		is_given_back(_metadata, &dead, device);
+		file_close(&dead.cold);
 	}
-	EXPECT_EQ(FEW, accepted);
-	EXPECT_EQ(-EAGAIN, error);
-	EXPECT_EQ(FEW, info_of(device).user_reads);
-	EXPECT_EQ(0, info_of(device).user_transfers);
-	EXPECT_TRUE(says(device, 0));
-	disk_resume();
-	EXPECT_TRUE(await(device, POLLOUT));
 	pair_close(&pair);
 	close(device);
-	file_close(&cold);
+}
+
+/* The same by closing the context, which lives until its last read is over. */
+TEST_F(user, dead_disk_and_closing)
+{
+	const unsigned int tries = how_often(1000);
+	unsigned int accepted = 0, i;
+	int device = device_open();
+	struct pair pair;
+	struct dead dead;
+
+	pair_open(&pair, UNIX, 0);
+	dead_begin(&dead, device);
+	for (i = 0; i < tries; i++) {
+		int other = device_open();
+		int error = ask(&dead, other, pair.tx, i);
+
+		ASSERT_EQ(accepted < READS ? 0 : -EAGAIN, error);
+		if (!error)
+			ASSERT_TRUE(disk_await_readers(++accepted));
+		close(other);
+	}
+	EXPECT_TRUE(await_active(0));
+	EXPECT_GE(dead.info.user_contexts + READS + 1, info_of(device).user_contexts);
+	is_bounded(_metadata, &dead, device);
+	is_given_back(_metadata, &dead, device);
+	file_close(&dead.cold);
+	pair_close(&pair);
+	close(device);
 }
 
 /* What others do is not told to everybody. */

@@ -14,6 +14,7 @@
 
 #include "lib/call.h"
 #include "lib/door.h"
+#include "lib/overlay.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
@@ -112,6 +113,8 @@ OVER(ext4_veth, VETH, EXT4);
 OVER(ext4_unix, UNIX, EXT4);
 OVER(tmpfs_wire4, WIRE4, TMPFS);
 OVER(tmpfs_unix, UNIX, TMPFS);
+OVER(overlay_wire4, WIRE4, OVERLAY);
+OVER(overlay_lower_loopback, TCP4, OVERLAY_LOWER);
 
 FIXTURE_SETUP(nocache)
 {
@@ -310,6 +313,12 @@ FIXTURE_VARIANT_ADD(others, xfs_wire6)
 {
 	.transport = WIRE6,
 	.filesystem = XFS,
+};
+
+FIXTURE_VARIANT_ADD(others, overlay_wire4)
+{
+	.transport = WIRE4,
+	.filesystem = OVERLAY,
 };
 
 /* The cold file is sent, and nobody has read it. */
@@ -548,6 +557,7 @@ TEST_F(blocks, dropped_as_a_whole)
 
 int main(int argc, char **argv)
 {
+	overlay_make();
 	veth_make();
 	return test_harness_run(argc, argv);
 }

@@ -8,6 +8,7 @@ source "$(dirname "$0")/../lib/server.sh"
 
 start apache2 -D FOREGROUND -f "$ZCOPY_FOLDER/apache2.conf"
 usual
+usual_of_overlay
 usual_of_http
 check "ranges" ranges
 check "several ranges" multipart

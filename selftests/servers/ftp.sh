@@ -12,5 +12,6 @@ start env --default-signal=INT \
 	/usr/bin/python3 -m pyftpdlib --interface 0.0.0.0 --port "$port" \
 	--directory "$files"
 usual
+usual_of_overlay
 check "ranges" ranges
 finish INT 0

@@ -9,6 +9,7 @@ source "$(dirname "$0")/../lib/server.sh"
 start lighttpd -D -f "$ZCOPY_FOLDER/lighttpd.conf" \
 	-m "$ZCOPY_SERVERS/usr/lib/lighttpd"
 usual
+usual_of_overlay
 usual_of_http
 check "ranges" ranges
 check "several ranges" multipart

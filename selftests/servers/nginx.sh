@@ -8,6 +8,7 @@ source "$(dirname "$0")/../lib/server.sh"
 
 start nginx -p "$ZCOPY_FOLDER" -e stderr -c "$ZCOPY_FOLDER/nginx.conf"
 usual
+usual_of_overlay
 usual_of_http
 check "ranges" ranges
 check "several ranges" multipart

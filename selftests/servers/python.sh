@@ -27,6 +27,7 @@ check "http.server does not call sendfile: the shim counts nothing" \
 
 start "${python[@]}" "$ZCOPY_FOLDER/sendfile.py" "$port" "$files"
 usual
+usual_of_overlay
 usual_of_http
 check "its threads are done" threads_are_done
 finish INT 0
