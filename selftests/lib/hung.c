@@ -24,15 +24,16 @@ union answer {
 	struct fuse_attr_out attr;
 	struct fuse_open_out open;
 	struct fuse_write_out write;
+	struct fuse_lseek_out seek;
 	char bytes[256 * KIB];
 };
 
-static struct fuse_attr attributes(uint64_t node)
+static struct fuse_attr attributes(const struct hung *hung, uint64_t node)
 {
 	struct fuse_attr attr = { .ino = node, .nlink = 1, .blksize = PAGE };
 
 	attr.mode = node == ROOT ? S_IFDIR | 0755 : S_IFREG | 0644;
-	attr.size = node == ROOT ? 0 : GIB;
+	attr.size = node == ROOT ? 0 : hung->size;
 	return attr;
 }
 
@@ -42,6 +43,7 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 {
 	const struct fuse_write_in *out = (const void *)(in + 1);
 	const struct fuse_read_in *from = (const void *)(in + 1);
+	uint64_t size;
 
 	hung->thread = in->pid;
 	__atomic_store_n(&hung->user, in->uid, __ATOMIC_SEQ_CST);
@@ -52,8 +54,25 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 		answer->write.size = out->size;
 		return sizeof(answer->write);
 	}
-	pattern(answer->bytes, from->size, HUNG_SEED, from->offset);
-	return from->size;
+	if (from->offset >= hung->content)
+		return 0;
+	size = hung->content - from->offset;
+	if (size > from->size)
+		size = from->size;
+	pattern(answer->bytes, size,
+		__atomic_load_n(&hung->seed, __ATOMIC_SEQ_CST), from->offset);
+	return size;
+}
+
+static int answer_seek(const struct hung *hung, const struct fuse_lseek_in *in,
+		       union answer *answer)
+{
+	if (!hung->seeks)
+		return -EOPNOTSUPP;
+	if (in->offset >= hung->content)
+		return -ENXIO;
+	answer->seek.offset = in->whence == SEEK_DATA ? in->offset : hung->content;
+	return sizeof(answer->seek);
 }
 
 /* What is said to a request: its length, -errno, or NOTHING. */
@@ -72,16 +91,16 @@ static int answer_to(struct hung *hung, const struct fuse_in_header *in,
 		answer->entry.nodeid = FILE_;
 		answer->entry.entry_valid = FOREVER;
 		answer->entry.attr_valid = FOREVER;
-		answer->entry.attr = attributes(FILE_);
+		answer->entry.attr = attributes(hung, FILE_);
 		return sizeof(answer->entry);
 	case FUSE_GETATTR:
 		answer->attr.attr_valid = FOREVER;
-		answer->attr.attr = attributes(in->nodeid);
+		answer->attr.attr = attributes(hung, in->nodeid);
 		return sizeof(answer->attr);
 	case FUSE_OPEN:
 		/* A server that is killed closes the file itself, unanswered. */
 		answer->open.open_flags = FOPEN_NOFLUSH;
-		if (hung->listens)
+		if (hung->direct)
 			answer->open.open_flags |= FOPEN_DIRECT_IO;
 		return sizeof(answer->open);
 	case FUSE_FLUSH:
@@ -90,6 +109,8 @@ static int answer_to(struct hung *hung, const struct fuse_in_header *in,
 	case FUSE_READ:
 	case FUSE_WRITE:
 		return answer_file(hung, in, answer);
+	case FUSE_LSEEK:
+		return answer_seek(hung, (const void *)(in + 1), answer);
 	case FUSE_INTERRUPT:
 		return hung->listens ? -EINTR : NOTHING;
 	case FUSE_FORGET:
@@ -134,7 +155,7 @@ static void *serve(void *argument)
 	}
 }
 
-static void start(struct hung *hung, bool listens)
+static void start(struct hung *hung)
 {
 	char options[100];
 
@@ -153,23 +174,42 @@ static void start(struct hung *hung, bool listens)
 	if (mount("hung", PLACE, "fuse", MS_NOSUID | MS_NODEV, options))
 		die("mount on " PLACE);
 	hung->asked = 0;
-	hung->listens = listens;
-	hung->answers = false;
+	hung->seed = HUNG_SEED;
 	if (pthread_create(&hung->serves, NULL, serve, hung))
 		die("make a thread");
-	hung->fd = open(PLACE "/file", O_RDWR | O_CLOEXEC);
+	hung->fd = open(HUNG_FILE, O_RDWR | O_CLOEXEC);
 	if (hung->fd < 0)
-		die("open " PLACE "/file");
+		die("open " HUNG_FILE);
 }
 
 void hung_make(struct hung *hung)
 {
-	start(hung, false);
+	*hung = (struct hung){ .size = GIB, .content = GIB };
+	start(hung);
 }
 
 void hung_make_listening(struct hung *hung)
 {
-	start(hung, true);
+	*hung = (struct hung){
+		.size = GIB,
+		.content = GIB,
+		.listens = true,
+		.direct = true,
+	};
+	start(hung);
+}
+
+void hung_make_lying(struct hung *hung, uint64_t size, uint64_t content,
+		     bool seeks, bool direct)
+{
+	*hung = (struct hung){
+		.size = size,
+		.content = content,
+		.seeks = seeks,
+		.direct = direct,
+		.answers = true,
+	};
+	start(hung);
 }
 
 void hung_end(struct hung *hung)

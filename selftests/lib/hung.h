@@ -14,6 +14,11 @@ struct hung {
 	uid_t user;		/* ... and, atomic, whose it is */
 	bool listens;		/* when it is told that who asked is called away */
 	bool answers;		/* atomic; reads and writes */
+	uint64_t size;		/* of the file, as it says ... */
+	uint64_t content;	/* ... and what there is to be read */
+	unsigned int seed;	/* of the pattern, atomic */
+	bool seeks;		/* it tells where the content ends */
+	bool direct;		/* its file is in no page cache */
 };
 
 /*
@@ -23,12 +28,17 @@ struct hung {
 void hung_make(struct hung *hung);
 /* The same, without a page cache; it says -EINTR to who is called away. */
 void hung_make_listening(struct hung *hung);
+/* One that answers: its file says that it has a size, and has other bytes. */
+void hung_make_lying(struct hung *hung, uint64_t size, uint64_t content,
+		     bool seeks, bool direct);
 /* Before the process ends; nobody has the file open any more. */
 void hung_end(struct hung *hung);
 /* True when the server comes to have been asked so often to read or write. */
 bool hung_await(struct hung *hung, unsigned int nr);
 /* ... at least once, the last time by this user. */
 bool hung_await_user(struct hung *hung, uid_t user);
+
+#define HUNG_FILE	"/tmp/hung/file"
 
 /* Whether it answers from now on; a read with the pattern of this seed. */
 #define HUNG_SEED	461U
