@@ -3,8 +3,8 @@
 #
 # Both example servers against curl: 64 downloads side by side of files of all
 # sizes, each with the right hash; what is not there is not found; and the
-# server is alive afterwards. Then the example of leases, with a file that
-# somebody wants to truncate.
+# server is alive afterwards. With few descriptors clients wait until there are
+# some. Then the example of leases, with a file that somebody wants to truncate.
 
 set -euo pipefail
 
@@ -57,9 +57,9 @@ make_files() {
 	cat "$folder/files/65537" "$folder/files/4097" >/dev/null
 }
 
-# A server on a port that nobody else has here.
+# A server on a port that nobody else has here. What follows the port starts it.
 start() {
-	"$1" "$2" "$folder/files" &
+	"${@:3}" "$1" "$2" "$folder/files" &
 	server=$!
 	until curl --silent --output /dev/null "http://127.0.0.1:$2/1"; do
 		kill -0 "$server" || return 1
@@ -119,6 +119,57 @@ is_alive() {
 	wait "$server" || status=$?
 	server=
 	[[ $status -eq $((128 + 15)) ]]
+}
+
+# get URL: one more client, which has none of the others' connections.
+get() {
+	local fd
+
+	for fd in "${clients[@]}"; do
+		exec {fd}>&-
+	done
+	exec curl --silent --fail --max-time $((60 * ${ZCOPY_SLOWDOWN:-1})) "$1"
+}
+
+# The server sleeps, whoever waits for it.
+server_sleeps() {
+	local i
+
+	for ((i = 0; i < 1000; i++)); do
+		! grep -q '^State:.*sleeping' "/proc/$server/status" || return 0
+	done
+	return 1
+}
+
+# Of 12 clients that say nothing some have all descriptors but one. That one is
+# for the file that one of them asks for. Four others are answered as soon as the
+# 12 have gone.
+few_descriptors() {
+	local fd i pid clients=() waiting=() status=0
+
+	for ((i = 0; i < 12; i++)); do
+		exec {fd}<>"/dev/tcp/127.0.0.1/$1" || return 1
+		clients+=("$fd")
+	done
+	for ((i = 0; i < 4; i++)); do
+		get "http://127.0.0.1:$1/4097" >"$folder/got/waiting.$i" &
+		waiting+=($!)
+	done
+	for ((i = 0; i < 20; i++)); do
+		server_sleeps || status=1
+	done
+	printf 'GET /4096 HTTP/1.0\r\n\r\n' >&"${clients[0]}"
+	tail -c 4096 <&"${clients[0]}" | cmp - "$folder/files/4096" || status=1
+	for fd in "${clients[@]}"; do
+		exec {fd}>&-
+	done
+	for pid in "${waiting[@]}"; do
+		wait "$pid" || status=1
+	done
+	for ((i = 0; i < 4; i++)); do
+		cmp "$folder/files/4097" "$folder/got/waiting.$i" || status=1
+	done
+	return "$status"
 }
 
 module_is_idle() {
@@ -197,7 +248,7 @@ lease_zcopy() {
 }
 
 programs=(epoll-server uring-server)
-printf 'TAP version 13\n1..%d\n' $((${#programs[@]} * 7 + 5))
+printf 'TAP version 13\n1..%d\n' $((${#programs[@]} * 10 + 5))
 make_files
 port=8100
 for program in "${programs[@]}"; do
@@ -209,6 +260,11 @@ for program in "${programs[@]}"; do
 	check "$program: one connection" on_one_connection "$port"
 	check "$program is alive" is_alive
 	check "$program: nothing is left" module_is_idle
+	port=$((port + 1))
+	check "$program starts with few descriptors" \
+		start "$program" "$port" prlimit --nofile=16
+	check "$program: clients wait for descriptors" few_descriptors "$port"
+	check "$program is alive" is_alive
 done
 # So long that it is never over.
 echo 3600 >"$break_time"

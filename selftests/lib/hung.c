@@ -24,6 +24,7 @@ union answer {
 	struct fuse_attr_out attr;
 	struct fuse_open_out open;
 	struct fuse_write_out write;
+	struct fuse_lseek_out seek;
 	char bytes[256 * KIB];
 };
 
@@ -32,7 +33,7 @@ static struct fuse_attr attributes(const struct hung *hung, uint64_t node)
 	struct fuse_attr attr = { .ino = node, .nlink = 1, .blksize = PAGE };
 
 	attr.mode = node == ROOT ? S_IFDIR | 0755 : S_IFREG | 0644;
-	attr.size = node == ROOT ? 0 : hung->says;
+	attr.size = node == ROOT ? 0 : hung->size;
 	return attr;
 }
 
@@ -42,7 +43,7 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 {
 	const struct fuse_write_in *out = (const void *)(in + 1);
 	const struct fuse_read_in *from = (const void *)(in + 1);
-	uint64_t left;
+	uint64_t size;
 
 	hung->thread = in->pid;
 	__atomic_store_n(&hung->user, in->uid, __ATOMIC_SEQ_CST);
@@ -53,11 +54,26 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 		answer->write.size = out->size;
 		return sizeof(answer->write);
 	}
-	left = from->offset < hung->has ? hung->has - from->offset : 0;
-	if (left > from->size)
-		left = from->size;
-	pattern(answer->bytes, left, HUNG_SEED + from->fh, from->offset);
-	return left;
+	if (from->offset >= hung->content)
+		return 0;
+	size = hung->content - from->offset;
+	if (size > from->size)
+		size = from->size;
+	pattern(answer->bytes, size,
+		__atomic_load_n(&hung->seed, __ATOMIC_SEQ_CST) + from->fh,
+		from->offset);
+	return size;
+}
+
+static int answer_seek(const struct hung *hung, const struct fuse_lseek_in *in,
+		       union answer *answer)
+{
+	if (!hung->seeks)
+		return -EOPNOTSUPP;
+	if (in->offset >= hung->content)
+		return -ENXIO;
+	answer->seek.offset = in->whence == SEEK_DATA ? in->offset : hung->content;
+	return sizeof(answer->seek);
 }
 
 /* What is said to a request: its length, -errno, or NOTHING. */
@@ -96,6 +112,8 @@ static int answer_to(struct hung *hung, const struct fuse_in_header *in,
 	case FUSE_READ:
 	case FUSE_WRITE:
 		return answer_file(hung, in, answer);
+	case FUSE_LSEEK:
+		return answer_seek(hung, (const void *)(in + 1), answer);
 	case FUSE_INTERRUPT:
 		return hung->listens ? -EINTR : NOTHING;
 	case FUSE_FORGET:
@@ -158,6 +176,8 @@ static void start(struct hung *hung)
 		 "fd=%d,rootmode=40000,user_id=0,group_id=0", hung->server);
 	if (mount("hung", PLACE, "fuse", MS_NOSUID | MS_NODEV, options))
 		die("mount on " PLACE);
+	hung->asked = 0;
+	hung->seed = HUNG_SEED;
 	if (pthread_create(&hung->serves, NULL, serve, hung))
 		die("make a thread");
 	hung->fd = hung_open();
@@ -165,31 +185,34 @@ static void start(struct hung *hung)
 
 int hung_open(void)
 {
-	int fd = open(PLACE "/file", O_RDWR | O_CLOEXEC);
+	int fd = open(HUNG_FILE, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
-		die("open " PLACE "/file");
+		die("open " HUNG_FILE);
 	return fd;
 }
 
 void hung_make(struct hung *hung)
 {
-	*hung = (struct hung){ .says = GIB, .has = GIB };
+	*hung = (struct hung){ .size = GIB, .content = GIB };
 	start(hung);
 }
 
 void hung_make_listening(struct hung *hung)
 {
 	*hung = (struct hung){
-		.says = GIB, .has = GIB, .listens = true, .direct = true,
+		.size = GIB,
+		.content = GIB,
+		.listens = true,
+		.direct = true,
 	};
 	start(hung);
 }
 
-void hung_make_fresh(struct hung *hung, uint64_t says, uint64_t has)
+void hung_make_fresh(struct hung *hung, uint64_t size, uint64_t content)
 {
 	*hung = (struct hung){
-		.says = says, .has = has, .direct = true, .fresh = true,
+		.size = size, .content = content, .direct = true, .fresh = true,
 		.answers = true,
 	};
 	start(hung);
@@ -198,6 +221,19 @@ void hung_make_fresh(struct hung *hung, uint64_t says, uint64_t has)
 uint32_t hung_seed(const struct hung *hung)
 {
 	return HUNG_SEED + (hung->fresh ? hung->opened : 0);
+}
+
+void hung_make_lying(struct hung *hung, uint64_t size, uint64_t content,
+		     bool seeks, bool direct)
+{
+	*hung = (struct hung){
+		.size = size,
+		.content = content,
+		.seeks = seeks,
+		.direct = direct,
+		.answers = true,
+	};
+	start(hung);
 }
 
 void hung_end(struct hung *hung)

@@ -14,10 +14,12 @@ struct hung {
 	uid_t user;		/* ... and, atomic, whose it is */
 	bool listens;		/* when it is told that who asked is called away */
 	bool answers;		/* atomic; reads and writes */
-	bool direct;		/* the file has no page cache ... */
+	uint64_t size;		/* of the file, as it says ... */
+	uint64_t content;	/* ... and what there is to be read */
+	unsigned int seed;	/* of the pattern, atomic */
+	bool seeks;		/* it tells where the content ends */
+	bool direct;		/* its file is in no page cache ... */
 	bool fresh;		/* ... and new content for each who opens it */
-	uint64_t says;		/* the size that it tells of */
-	uint64_t has;		/* bytes that can be read */
 	unsigned int opened;	/* times */
 };
 
@@ -32,16 +34,21 @@ void hung_make_listening(struct hung *hung);
  * The same, with an answer to everybody: each who opens the file reads so many bytes,
  * with the pattern of hung_seed(), of a file that says that it has a size.
  */
-void hung_make_fresh(struct hung *hung, uint64_t says, uint64_t has);
+void hung_make_fresh(struct hung *hung, uint64_t size, uint64_t content);
 /* Open its file once more; and what is to be read there. */
 int hung_open(void);
 uint32_t hung_seed(const struct hung *hung);
+/* One that answers: its file says that it has a size, and has other bytes. */
+void hung_make_lying(struct hung *hung, uint64_t size, uint64_t content,
+		     bool seeks, bool direct);
 /* Before the process ends; nobody has the file open any more. */
 void hung_end(struct hung *hung);
 /* True when the server comes to have been asked so often to read or write. */
 bool hung_await(struct hung *hung, unsigned int nr);
 /* ... at least once, the last time by this user. */
 bool hung_await_user(struct hung *hung, uid_t user);
+
+#define HUNG_FILE	"/tmp/hung/file"
 
 /* Whether it answers from now on; a read with the pattern of this seed. */
 #define HUNG_SEED	461U

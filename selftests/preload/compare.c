@@ -3,11 +3,13 @@
  * The preload shim against the system call, for every kind of descriptor and
  * every kind of argument: what came of the two calls is the same.
  */
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "kselftest_harness.h"
 
+#include "lib/hung.h"
 #include "lib/peer.h"
 #include "lib/shim.h"
 #include "lib/watch.h"
@@ -232,6 +234,46 @@ TEST_F(preload, largest)
 	EXPECT_STREQ("", outcomes_same(&outcomes[BY_KERNEL],
 				       &outcomes[BY_SHIM]));
 	file_close(&large);
+}
+
+static void send_other_size(enum way way, uint64_t size, bool direct,
+			    struct outcome outcomes[2])
+{
+	const struct kind *local = kind_named(preload_outs, "unix");
+	struct hung hung;
+	int i;
+
+	hung_make_lying(&hung, size, 100, false, direct);
+	/* What the first left in memory may be what the second sends. */
+	for (i = 0; i < 2; i++, hung.seed++) {
+		struct end out = { -1, -1 };
+		int in = open(HUNG_FILE, O_RDONLY | O_CLOEXEC);
+
+		local->make(&out);
+		outcome_call(&outcomes[i], way, out.fd, in, NULL, COUNT);
+		outcome_receive(&outcomes[i], &out);
+		close(in);
+	}
+	hung_end(&hung);
+}
+
+/* A file of FUSE has other bytes than its size says, and they change. */
+TEST_F(preload, other_size)
+{
+	static const uint64_t sizes[] = { 0, 10, 100, 5000 };
+	struct outcome kernel[2], shim[2];
+	size_t i, k;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(sizes); i++) {
+		send_other_size(BY_KERNEL, sizes[i / 2], i % 2, kernel);
+		send_other_size(BY_SHIM, sizes[i / 2], i % 2, shim);
+		for (k = 0; k < 2; k++)
+			EXPECT_STREQ("", outcomes_same(&kernel[k], &shim[k])) {
+				TH_LOG("size %llu, %s",
+				       (unsigned long long)sizes[i / 2],
+				       i % 2 ? "in no page cache" : "cached");
+			}
+	}
 }
 
 TEST_HARNESS_MAIN

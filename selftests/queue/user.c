@@ -510,6 +510,8 @@ static int ask(const struct dead *dead, int device, int socket, unsigned int i)
 	struct zcopy_submit submit;
 
 	transfer = transfer_of(socket, &part, 1, i);
+	/* It knows of the one before, which it cancelled. */
+	transfer.flags = ZCOPY_RESUME;
 	submit = submit_of(&transfer, 1);
 	if (submit_call(device, &submit))
 		die("ZCOPY_IOC_SUBMIT");

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 #include <zcopy/zcopy.h>
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
@@ -66,6 +68,21 @@ void progress_start(struct progress *progress, bool wanted, __u64 total);
 void progress_update(struct progress *progress, __u64 bytes);
 void progress_finish(struct progress *progress, __u64 bytes);
 
+/* source.c: the file that is sent or copied */
+struct source {
+	const char *name;
+	int file;
+	struct stat start;	/* as it was when it was opened */
+	bool only_read;		/* what it holds is known to read(2) alone */
+	__u64 position;		/* next byte, if it has no offsets */
+};
+
+bool source_open(struct source *source, const char *name);
+ssize_t source_read(struct source *source, void *buffer, size_t size,
+		    __u64 offset);
+bool source_has(const struct source *source, __u64 offset);
+bool source_was_cut(const struct source *source, __u64 end, __u64 promised);
+
 /* method.c: the ways to send */
 #define TO_END	UINT64_MAX	/* value of sender.left: whatever the file has */
 
@@ -78,13 +95,14 @@ struct sender {
 
 	/* constant while a method runs */
 	int socket;
-	int file;
+	struct source *source;
 	struct zcopy *zcopy;	/* of method zcopy */
 	__u32 flags;		/* ditto: of each transfer, ZCOPY_* */
 	__u64 slice;		/* bytes of the file to send in one step, at most */
 
 	/* the method's own */
 	char *buffer;		/* of method rw */
+	__u64 read;		/* ditto: bytes of the file that it sent */
 	__u64 calls;		/* system calls on the way of the data */
 };
 
@@ -102,6 +120,7 @@ struct step {
 	int error;		/* 0, or the errno that stopped it */
 	enum side side;		/* that the error is of */
 	bool refused;		/* nothing was tried */
+	bool unable;		/* the method cannot send such a file */
 	bool file_ended;
 };
 

@@ -13,7 +13,8 @@
 #include "command.h"
 
 /* Bytes of one call, many enough to share blocks, few enough for the bar. */
-#define SLICE	(32ULL << 20)
+#define SLICE		(32ULL << 20)
+#define BUFFER_SIZE	(128 << 10)
 
 static const char help[] =
 	"Usage: zcopy cp [OPTION]... SOURCE TARGET\n"
@@ -36,12 +37,14 @@ struct options {
 
 struct copy {
 	struct zcopy *zcopy;
-	int source;
+	struct source source;
 	int target;
 	bool is_file;		/* the target */
-	__u64 size;		/* of the source, at the start */
 	__u64 at;		/* next byte */
+	__u64 promised;		/* where the source goes to, as its size says */
+	bool ended;		/* the source, as a call has told */
 	__u64 bytes;		/* copied; holes are not */
+	__u64 read;		/* of these, read and written */
 	__u64 calls;
 	struct progress progress;
 };
@@ -108,25 +111,10 @@ static int look_into_folder(struct options *options)
 	return STATUS_OK;
 }
 
-static int open_source(const struct options *options, struct copy *copy,
-		       struct stat *status)
-{
-	/* O_NONBLOCK: opening a FIFO, to be refused below, must not wait. */
-	copy->source = open(options->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (copy->source < 0 || fstat(copy->source, status))
-		return fail(options->source);
-	if (!S_ISREG(status->st_mode)) {
-		warnx("%s: not a regular file", options->source);
-		return STATUS_FAILED;
-	}
-	copy->size = status->st_size;
-	return STATUS_OK;
-}
-
 /* It is emptied only when it is known to be another file. */
-static int open_target(const struct options *options, struct copy *copy,
-		       const struct stat *source)
+static int open_target(const struct options *options, struct copy *copy)
 {
+	const struct stat *source = &copy->source.start;
 	struct stat status;
 
 	copy->target = open(options->target, O_WRONLY | O_CREAT | O_CLOEXEC,
@@ -148,26 +136,6 @@ static int open_target(const struct options *options, struct copy *copy,
 	return STATUS_OK;
 }
 
-/*
- * Go to the next byte that is no hole, if the target can have holes. Returns
- * how many follow it, at most a slice; 0 at the end.
- */
-static __u64 find_data(struct copy *copy)
-{
-	off_t start, end;
-
-	if (!copy->is_file)
-		return SLICE;
-	start = lseek(copy->source, copy->at, SEEK_DATA);
-	/* Some filesystems do not tell: the end is where a call finds it. */
-	if (start < 0)
-		return errno == ENXIO ? 0 : SLICE;
-	end = lseek(copy->source, start, SEEK_HOLE);
-	copy->at = start;
-	return end > start && (__u64)(end - start) < SLICE ?
-	       (__u64)(end - start) : SLICE;
-}
-
 static int complain(const struct options *options, const struct copy *copy,
 		    int error, bool source)
 {
@@ -178,22 +146,164 @@ static int complain(const struct options *options, const struct copy *copy,
 	return STATUS_FAILED;
 }
 
+/*
+ * Go to the next byte that is no hole, if the target can have holes. Returns
+ * how many follow it, at most a slice; 0 if it is not known that there is one.
+ */
+static __u64 find_data(struct copy *copy)
+{
+	const int source = copy->source.file;
+	struct stat status;
+	off_t start, end;
+
+	if (!copy->is_file)
+		return SLICE;
+	/* First: what is appended from now on is no hole. */
+	if (fstat(source, &status))
+		return SLICE;
+	start = lseek(source, copy->at, SEEK_DATA);
+	if (start < 0 && errno == ENXIO) {
+		if ((__u64)status.st_size <= copy->at)
+			return 0;
+		/* A hole up to the end, unless the size says nothing. */
+		if (!source_has(&copy->source, status.st_size - 1))
+			return SLICE;
+		copy->at = status.st_size;
+		return 0;
+	}
+	/* Some filesystems do not tell. */
+	if (start < 0)
+		return SLICE;
+	end = lseek(source, start, SEEK_HOLE);
+	copy->at = start;
+	if (end <= start)
+		return SLICE;
+	if (copy->promised < (__u64)end)
+		copy->promised = end;
+	return (__u64)(end - start) < SLICE ? (__u64)(end - start) : SLICE;
+}
+
+/* What the module has no way to send, or does not see. */
+static bool is_left_to_read(int error)
+{
+	return error == EOPNOTSUPP || error == ESPIPE;
+}
+
 /* Which side a transfer is refused for. */
 static bool is_refused_source(int error)
 {
-	return error == EOPNOTSUPP || error == ESPIPE || error == EACCES ||
-	       error == EPERM;
+	return error == EACCES || error == EPERM;
 }
 
-/* A hole at the end is made by the size alone. */
+static int copy_by_module(const struct options *options, struct copy *copy,
+			  __u64 length)
+{
+	struct zcopy_completion completion = { 0 };
+	struct zcopy_transfer transfer;
+	struct zcopy_segment segment;
+	int error;
+
+	zcopy_segment_file(&segment, copy->source.file, copy->at, length);
+	zcopy_transfer_init(&transfer, copy->target, &segment, 1);
+	transfer.flags = options->flags;
+	transfer.offset = copy->is_file ? copy->at : 0;
+	copy->calls++;
+	error = -zcopy_send(copy->zcopy, &transfer, &completion);
+	copy->source.only_read = is_left_to_read(error);
+	if (error && error != EINTR && !copy->source.only_read)
+		return complain(options, copy, error, is_refused_source(error));
+	if (error)
+		return STATUS_OK;
+
+	copy->at += completion.bytes;
+	copy->bytes += completion.bytes;
+	copy->ended = completion.flags & ZCOPY_C_TRUNCATED;
+	error = -completion.error;
+	copy->source.only_read = completion.flags & ZCOPY_C_FILE_ERROR &&
+				 is_left_to_read(error);
+	/* Only stopping and continuing the process interrupts it. */
+	if (error && error != EINTR && !copy->source.only_read)
+		return complain(options, copy, error,
+				completion.flags & ZCOPY_C_FILE_ERROR);
+	return STATUS_OK;
+}
+
+/* 0 or an errno. */
+static int write_all(struct copy *copy, const char *from, size_t length)
+{
+	ssize_t written;
+
+	while (length) {
+		copy->calls++;
+		written = copy->is_file ?
+			  pwrite(copy->target, from, length, copy->at) :
+			  write(copy->target, from, length);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return errno;
+		from += written;
+		length -= written;
+		copy->at += written;
+		copy->bytes += written;
+		copy->read += written;
+	}
+	return 0;
+}
+
+static int copy_by_reading(const struct options *options, struct copy *copy,
+			   __u64 length)
+{
+	static char buffer[BUFFER_SIZE];
+	ssize_t got;
+	int error;
+
+	while (length) {
+		copy->calls++;
+		got = source_read(&copy->source, buffer,
+				  length < BUFFER_SIZE ? length : BUFFER_SIZE,
+				  copy->at);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return complain(options, copy, errno, true);
+		copy->ended = !got;
+		if (copy->ended)
+			break;
+		error = write_all(copy, buffer, got);
+		if (error)
+			return complain(options, copy, error, false);
+		length -= got;
+		progress_update(&copy->progress, copy->at);
+	}
+	return STATUS_OK;
+}
+
+static int copy_data(const struct options *options, struct copy *copy)
+{
+	int status = STATUS_OK;
+	__u64 length;
+
+	while (!status && !copy->ended) {
+		length = find_data(copy);
+		if (!length)
+			break;
+		status = copy->source.only_read ?
+			 copy_by_reading(options, copy, length) :
+			 copy_by_module(options, copy, length);
+		progress_update(&copy->progress, copy->at);
+	}
+	return status;
+}
+
 static int finish(const struct options *options, struct copy *copy)
 {
-	struct stat source, target;
+	struct stat target;
 
-	if (copy->is_file &&
-	    (fstat(copy->source, &source) || fstat(copy->target, &target) ||
-	     (source.st_size > target.st_size &&
-	      ftruncate(copy->target, source.st_size))))
+	/* A hole at the end is made by the size alone. */
+	if (copy->is_file && (fstat(copy->target, &target) ||
+			      ((__u64)target.st_size < copy->at &&
+			       ftruncate(copy->target, copy->at))))
 		return complain(options, copy, errno, false);
 	/* Some filesystems write only now. */
 	if (close(copy->target))
@@ -203,36 +313,21 @@ static int finish(const struct options *options, struct copy *copy)
 
 static int copy_all(const struct options *options, struct copy *copy)
 {
-	struct zcopy_completion completion = { 0 };
-	struct zcopy_transfer transfer;
-	struct zcopy_segment segment;
-	__u64 length;
-	int error;
+	int status = copy_data(options, copy);
 
-	while (!(completion.flags & ZCOPY_C_TRUNCATED)) {
-		length = find_data(copy);
-		if (!length)
-			break;
-		zcopy_segment_file(&segment, copy->source, copy->at, length);
-		zcopy_transfer_init(&transfer, copy->target, &segment, 1);
-		transfer.flags = options->flags;
-		transfer.offset = copy->is_file ? copy->at : 0;
-		copy->calls++;
-		error = -zcopy_send(copy->zcopy, &transfer, &completion);
-		if (error == EINTR)
-			continue;
-		if (error)
-			return complain(options, copy, error,
-					is_refused_source(error));
-		copy->at += completion.bytes;
-		copy->bytes += completion.bytes;
-		/* Only stopping and continuing the process interrupts it. */
-		if (completion.error && completion.error != -EINTR)
-			return complain(options, copy, -completion.error,
-					completion.flags & ZCOPY_C_FILE_ERROR);
-		progress_update(&copy->progress, copy->at);
-	}
-	return finish(options, copy);
+	/*
+	 * The end is where a read finds it. What ended before its size says was
+	 * cut, or has such a size: there is no more of it.
+	 */
+	if (!status && copy->at >= copy->promised)
+		status = copy_by_reading(options, copy, UINT64_MAX);
+	if (!status)
+		status = finish(options, copy);
+	if (status || !source_was_cut(&copy->source, copy->at, copy->promised))
+		return status;
+	warnx("the source failed: %s: it ended %llu bytes early (%llu bytes copied)",
+	      options->source, copy->promised - copy->at, copy->bytes);
+	return STATUS_FAILED;
 }
 
 static int print_stats(const struct copy *copy, double seconds)
@@ -246,7 +341,7 @@ static int print_stats(const struct copy *copy, double seconds)
 		putchar('\n');
 		return device_error(-error);
 	}
-	printf(" copied=%llu\n", stats.bytes_copied);
+	printf(" copied=%llu\n", stats.bytes_copied + copy->read);
 	return STATUS_OK;
 }
 
@@ -254,7 +349,6 @@ int command_cp(int argc, char **argv)
 {
 	struct options options = { 0 };
 	struct copy copy = { 0 };
-	struct stat source;
 	double seconds;
 	int status;
 
@@ -265,14 +359,15 @@ int command_cp(int argc, char **argv)
 	if (status)
 		return device_error(-status);
 	status = look_into_folder(&options);
+	if (!status && !source_open(&copy.source, options.source))
+		status = STATUS_FAILED;
 	if (!status)
-		status = open_source(&options, &copy, &source);
-	if (!status)
-		status = open_target(&options, &copy, &source);
+		status = open_target(&options, &copy);
 	if (status)
 		return status;
 
-	progress_start(&copy.progress, !options.quiet, copy.size);
+	copy.promised = copy.source.start.st_size;
+	progress_start(&copy.progress, !options.quiet, copy.promised);
 	seconds = now();
 	status = copy_all(&options, &copy);
 	seconds = now() - seconds;

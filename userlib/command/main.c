@@ -67,8 +67,9 @@ int main(int argc, char **argv)
 	size_t i;
 
 	program_invocation_short_name = "zcopy";
-	/* A peer that hangs up is an errno, reported like the others. */
+	/* A peer that hangs up and a file's limit are errors like the others. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 
 	if (argc < 2) {
 		warnx("no command given");

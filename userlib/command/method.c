@@ -55,6 +55,13 @@ static bool is_torn(const struct zcopy_completion *completion)
 	       !(completion->flags & ZCOPY_C_RELEASED);
 }
 
+/* The file has no splice_read, or no offsets. */
+static bool is_unable(const struct step *step)
+{
+	return step->side == SIDE_FILE &&
+	       (step->error == EOPNOTSUPP || step->error == ESPIPE);
+}
+
 /* The header, if there is one, and the file in the same call. */
 static void step_zcopy(struct sender *sender, struct step *step)
 {
@@ -70,7 +77,7 @@ static void step_zcopy(struct sender *sender, struct step *step)
 		zcopy_segment_memory(&segments[count++], sender->header,
 				     sender->header_left);
 	if (sender->left)
-		zcopy_segment_file(&segments[count++], sender->file,
+		zcopy_segment_file(&segments[count++], sender->source->file,
 				   sender->offset,
 				   sender->left == TO_END ? 0 : length);
 	zcopy_transfer_init(&transfer, sender->socket, segments, count);
@@ -82,6 +89,7 @@ static void step_zcopy(struct sender *sender, struct step *step)
 		step->error = -error;
 		step->side = refused_side(-error);
 		step->refused = true;
+		step->unable = is_unable(step);
 		return;
 	}
 	step->bytes = completion.bytes;
@@ -92,6 +100,7 @@ static void step_zcopy(struct sender *sender, struct step *step)
 		step->side = SIDE_FILE;
 	else if (completion.flags & ZCOPY_C_SOCKET_ERROR)
 		step->side = SIDE_PEER;
+	step->unable = is_unable(step);
 	step->file_ended = completion.flags & ZCOPY_C_TRUNCATED ||
 			   (sender->left == TO_END && !step->error);
 }
@@ -121,12 +130,14 @@ static void step_sendfile(struct sender *sender, struct step *step)
 	if (step_header(sender, step))
 		return;
 	sender->calls++;
-	sent = sendfile(sender->socket, sender->file, &offset,
+	sent = sendfile(sender->socket, sender->source->file, &offset,
 			smaller(smaller(sender->left, sender->slice), SENDFILE_MAX));
 	if (sent < 0)
 		fail(step, SIDE_UNKNOWN);
 	else
 		step->bytes = sent;
+	/* Whatever else this error means, read(2) will tell. */
+	step->unable = step->error == EINVAL || step->error == ESPIPE;
 	step->file_ended = !sent;
 }
 
@@ -144,20 +155,26 @@ static void step_rw(struct sender *sender, struct step *step)
 		}
 	}
 	sender->calls++;
-	length = pread(sender->file, sender->buffer,
-		       smaller(sender->left, BUFFER_SIZE), sender->offset);
+	length = source_read(sender->source, sender->buffer,
+			     smaller(sender->left, BUFFER_SIZE),
+			     sender->offset);
 	if (length < 0)
 		fail(step, SIDE_FILE);
 	step->file_ended = !length;
 
-	if (length <= 0)
-		return;
-	sender->calls++;
-	sent = write(sender->socket, sender->buffer, length);
-	if (sent < 0)
-		fail(step, SIDE_PEER);
-	else
-		step->bytes = sent;
+	/* All of it: what has no offsets cannot be read again. */
+	while (length > 0 && !step->error) {
+		sender->calls++;
+		sent = write(sender->socket, sender->buffer + step->bytes, length);
+		if (sent < 0) {
+			if (errno != EINTR)
+				fail(step, SIDE_PEER);
+			continue;
+		}
+		step->bytes += sent;
+		length -= sent;
+	}
+	sender->read += step->bytes;
 }
 
 static const struct method methods[] = {

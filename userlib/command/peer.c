@@ -14,7 +14,9 @@
 #include <unistd.h>
 #include "command.h"
 
-#define ACKNOWLEDGE_POLL	5	/* milliseconds */
+/* Milliseconds from one look to the next. */
+#define ACKNOWLEDGE_POLL	5
+#define ACCEPT_POLL		100
 
 /* HOST:PORT or [HOST]:PORT, cut in place. */
 bool parse_address(char *text, struct address *address)
@@ -163,12 +165,25 @@ int peer_accept(int listener)
 {
 	int socket;
 
-	/* A client that gave up before it was accepted is not the one. */
-	do {
-		socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	} while (socket < 0 && errno == ECONNABORTED);
-	if (socket < 0)
-		warnx("cannot accept a connection: %s", strerror(errno));
+	while ((socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0) {
+		switch (errno) {
+		case EBADF:
+		case EINVAL:
+		case EMFILE:
+		case ENOTSOCK:
+			warnx("cannot accept a connection: %s", strerror(errno));
+			return -1;
+		case ENFILE:
+		case ENOBUFS:
+		case ENOMEM:
+			/* Other programs have them all, and the client waits. */
+			poll(NULL, 0, ACCEPT_POLL);
+			break;
+		default:
+			/* A client that gave up, or its network: see accept(2). */
+			break;
+		}
+	}
 	return socket;
 }
 

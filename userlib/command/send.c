@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "command.h"
 
@@ -61,8 +60,9 @@ struct job {
 	const char *header;
 	size_t header_length;
 	__u64 offset;
-	__u64 length;	/* or TO_END */
-	__u64 rounds;
+	__u64 length;		/* or TO_END */
+	__u64 promised;		/* where the file's size says that it ends, or 0 */
+	const struct method *method;
 	__u64 sent;		/* bytes, in all rounds */
 	struct progress progress;
 };
@@ -188,33 +188,34 @@ static int load_header(const char *name, struct job *job)
 	return STATUS_OK;
 }
 
-static int open_file(const struct options *options, struct job *job)
+static bool may_read_instead(const struct options *options,
+			     const struct job *job)
 {
-	struct stat status;
-	int file;
+	/* It is the module that has the lease. */
+	return job->method != find_method("rw") &&
+	       !(options->flags & ZCOPY_LEASE);
+}
 
-	/* O_NONBLOCK: opening a FIFO, to be refused below, must not wait. */
-	file = open(options->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (file < 0 || fstat(file, &status)) {
-		warn("%s", options->file);
-		return -1;
-	}
-	if (!S_ISREG(status.st_mode)) {
-		warnx("%s: not a regular file", options->file);
-		return -1;
-	}
+static bool open_file(const struct options *options, struct job *job,
+		      struct source *source)
+{
+	if (!source_open(source, options->file))
+		return false;
+	job->method = options->method;
 	job->offset = options->offset;
-	job->length = options->length;
+	job->length = options->length ? options->length : TO_END;
 	/*
 	 * To the end is to where the end is now. Of a file that seems to have
-	 * nothing there, as those of /proc do, it is what the kernel finds. Of
+	 * nothing there, as those of /proc do, it is what a read finds. Of
 	 * one with a lease it is where the lease finds it.
 	 */
-	if (!job->length)
-		job->length = (__u64)status.st_size > job->offset &&
-			      !(options->flags & ZCOPY_LEASE) ?
-			      status.st_size - job->offset : TO_END;
-	return file;
+	if (!options->length && !(options->flags & ZCOPY_LEASE))
+		job->promised = source->start.st_size;
+	if (job->promised > job->offset && !source->only_read)
+		job->length = job->promised - job->offset;
+	if (source->only_read && may_read_instead(options, job))
+		job->method = find_method("rw");
+	return true;
 }
 
 static void advance(struct sender *sender, __u64 bytes)
@@ -277,6 +278,21 @@ static void complain_of_step(const struct options *options,
 	}
 }
 
+/* What a method cannot send or does not see is read and written from now on. */
+static bool read_instead(const struct options *options, struct job *job,
+			 const struct sender *sender, struct step *step)
+{
+	bool behind = step->file_ended && sender->left == TO_END;
+
+	if (!may_read_instead(options, job) ||
+	    !(step->unable ||
+	      (behind && source_has(sender->source, sender->offset))))
+		return false;
+	job->method = find_method("rw");
+	step->file_ended = false;
+	return true;
+}
+
 static int send_round(const struct options *options, struct job *job,
 		      struct sender *sender)
 {
@@ -291,9 +307,11 @@ static int send_round(const struct options *options, struct job *job,
 	while (!step.file_ended && (sender->header_left || sender->left)) {
 		step = (struct step){ 0 };
 		start = now();
-		options->method->step(sender, &step);
+		job->method->step(sender, &step);
 		advance(sender, step.bytes);
 		job->sent += step.bytes;
+		if (read_instead(options, job, sender, &step))
+			continue;
 		/*
 		 * Only stopping and continuing the process interrupts it. The
 		 * file may have changed before the next call's lease.
@@ -308,7 +326,12 @@ static int send_round(const struct options *options, struct job *job,
 			fit_slice(sender, now() - start);
 		progress_update(&job->progress, job->sent);
 	}
-	if (!sender->left || sender->left == TO_END)
+	if (sender->left == TO_END)
+		sender->left = job->promised > sender->offset ?
+			       job->promised - sender->offset : 0;
+	if (!sender->left ||
+	    (job->promised && !source_was_cut(sender->source, sender->offset,
+					      job->promised)))
 		return STATUS_OK;
 	progress_finish(&job->progress, job->sent);
 	warnx("the file failed: %s: it ended %llu bytes early (%llu bytes sent)",
@@ -337,13 +360,13 @@ static int send_rounds(const struct options *options, struct job *job,
 }
 
 /* What the kernel copied is known of the module's own transfers only. */
-static int print_stats(const struct options *options, const struct job *job,
-		       const struct sender *sender, double seconds)
+static int print_stats(const struct job *job, const struct sender *sender,
+		       double seconds)
 {
 	struct zcopy_stats stats;
 	int error;
 
-	print_figures(options->method->name, job->sent, seconds, sender->calls);
+	print_figures(job->method->name, job->sent, seconds, sender->calls);
 	if (!sender->zcopy) {
 		puts(" copied=unknown");
 		return STATUS_OK;
@@ -353,14 +376,15 @@ static int print_stats(const struct options *options, const struct job *job,
 		putchar('\n');
 		return device_error(-error);
 	}
-	printf(" copied=%llu\n", stats.bytes_copied);
+	printf(" copied=%llu\n", stats.bytes_copied + sender->read);
 	return STATUS_OK;
 }
 
 int command_send(int argc, char **argv)
 {
 	struct options options = { .repeat = 1, .method = find_method("zcopy") };
-	struct sender sender = { 0 };
+	struct source source = { 0 };
+	struct sender sender = { .source = &source };
 	struct job job = { 0 };
 	__u64 total;
 	double seconds;
@@ -382,14 +406,17 @@ int command_send(int argc, char **argv)
 		if (status)
 			return device_error(-status);
 	}
-	sender.file = open_file(&options, &job);
-	if (sender.file < 0)
+	if (!open_file(&options, &job, &source))
 		return STATUS_FAILED;
 	sender.socket = peer_connect(&options.address);
 	if (sender.socket < 0)
 		return STATUS_FAILED;
 
-	total = job.length == TO_END ? 0 : job.header_length + job.length;
+	total = job.length;
+	if (total == TO_END)
+		total = job.promised > job.offset ? job.promised - job.offset : 0;
+	if (total)
+		total += job.header_length;
 	sender.flags = options.flags;
 	/* One lease, one call: there is nothing to show in between. */
 	progress_start(&job.progress,
@@ -400,7 +427,7 @@ int command_send(int argc, char **argv)
 	status = send_rounds(&options, &job, &sender);
 	seconds = now() - seconds;
 	if (!status && options.stats)
-		status = print_stats(&options, &job, &sender, seconds);
+		status = print_stats(&job, &sender, seconds);
 	zcopy_close(sender.zcopy);
 	return status;
 }

@@ -33,7 +33,7 @@ struct options {
 	bool quiet;
 };
 
-struct source {
+struct wanted {
 	const char *path;
 	int fd;			/* -1: there is nothing to load of it */
 	__u64 size;		/* 0: it is known when all of it is loaded */
@@ -45,7 +45,7 @@ struct source {
 
 struct warming {
 	struct zcopy *zcopy;
-	struct source *sources;
+	struct wanted *sources;
 	unsigned int count;
 	unsigned int next;	/* of @sources */
 	unsigned int under_way;
@@ -94,7 +94,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 }
 
 /* What is wrong with one file is said, and the others go on. */
-static void fail(struct warming *warming, struct source *source, int error)
+static void fail(struct warming *warming, struct wanted *source, int error)
 {
 	if (!source->failed)
 		warnx("%s: %s", source->path, strerror(error));
@@ -104,7 +104,7 @@ static void fail(struct warming *warming, struct source *source, int error)
 }
 
 /* Open the file that is next; its bytes count for the bar. */
-static void open_source(struct warming *warming, struct source *source)
+static void open_wanted(struct warming *warming, struct wanted *source)
 {
 	struct stat status;
 
@@ -126,7 +126,7 @@ static void open_source(struct warming *warming, struct source *source)
 	source->size = status.st_size;
 }
 
-static void close_source(struct source *source)
+static void close_wanted(struct wanted *source)
 {
 	if (source->fd >= 0)
 		close(source->fd);
@@ -138,13 +138,13 @@ static bool prepare(struct warming *warming, struct zcopy_transfer *transfer,
 		    struct zcopy_segment *segment)
 {
 	while (warming->next < warming->count) {
-		struct source *source = &warming->sources[warming->next];
+		struct wanted *source = &warming->sources[warming->next];
 		__u64 length = SLICE;
 
 		if (source->fd < 0 && !source->asked)
-			open_source(warming, source);
+			open_wanted(warming, source);
 		if (source->asked) {
-			close_source(source);
+			close_wanted(source);
 			warming->next++;
 			continue;
 		}
@@ -165,7 +165,7 @@ static bool prepare(struct warming *warming, struct zcopy_transfer *transfer,
 static void complete(struct warming *warming,
 		     const struct zcopy_completion *completion)
 {
-	struct source *source = (struct source *)(uintptr_t)completion->user_data;
+	struct wanted *source = (struct wanted *)(uintptr_t)completion->user_data;
 
 	warming->under_way--;
 	warming->bytes += completion->bytes;
@@ -246,7 +246,7 @@ static int report(const struct warming *warming)
 	unsigned int i;
 
 	for (i = 0; i < warming->count; i++) {
-		const struct source *source = &warming->sources[i];
+		const struct wanted *source = &warming->sources[i];
 
 		if (source->failed)
 			continue;
@@ -275,7 +275,7 @@ int command_warm(int argc, char **argv)
 	if (!warming.sources)
 		err(STATUS_FAILED, "%u files", warming.count);
 	for (i = 0; i < warming.count; i++)
-		warming.sources[i] = (struct source){
+		warming.sources[i] = (struct wanted){
 			.path = argv[optind + i], .fd = -1,
 		};
 	status = zcopy_open(&warming.zcopy);

@@ -9,6 +9,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +35,9 @@ struct connection {
 
 static struct zcopy *queue;
 static int poller, listener, root;
+static bool clients_wait;	/* there was no descriptor for the next one */
 
-static void watch(int fd, void *data)
+static bool watch(int fd, void *data)
 {
 	/* Edge-triggered: each socket is added once and read until empty. */
 	struct epoll_event event = {
@@ -43,8 +45,7 @@ static void watch(int fd, void *data)
 		.data.ptr = data,
 	};
 
-	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event))
-		err(1, "epoll_ctl");
+	return !epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event);
 }
 
 /* Frees the connection once nothing of it is under way. */
@@ -76,8 +77,7 @@ static void send_response(struct connection *connection,
 		connection->pending++;
 	else
 		connection->closing = true;
-	if (response->fd >= 0)
-		close(response->fd);
+	http_close(response->fd);
 	connection->closing |= response->close;
 }
 
@@ -120,19 +120,41 @@ static void serve(struct connection *connection)
 	finish(connection);
 }
 
+static void accept_one(int fd)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (connection)
+		connection->fd = fd;
+	if (connection && watch(fd, connection))
+		return;
+	free(connection);
+	close(fd);
+}
+
+/* Who cannot be accepted now waits; no edge will tell of him again. */
 static void accept_all(void)
 {
-	struct connection *connection;
 	int fd;
 
-	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-		connection = calloc(1, sizeof(*connection));
-		if (!connection) {
-			close(fd);
+	clients_wait = false;
+	while (!clients_wait) {
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0) {
+			accept_one(fd);
 			continue;
 		}
-		connection->fd = fd;
-		watch(fd, connection);
+		if (errno == EAGAIN)
+			break;
+		switch (http_accept_failed(errno)) {
+		case ACCEPT_NEXT:
+			break;
+		case ACCEPT_LATER:
+			clients_wait = true;
+			break;
+		case ACCEPT_NEVER:
+			err(1, "accept");
+		}
 	}
 }
 
@@ -187,11 +209,12 @@ int main(int argc, char **argv)
 	poller = epoll_create1(EPOLL_CLOEXEC);
 	if (poller < 0)
 		err(1, "epoll_create1");
-	watch(listener, &listener);
-	watch(zcopy_fd(queue), &queue);
+	if (!watch(listener, &listener) || !watch(zcopy_fd(queue), &queue))
+		err(1, "epoll_ctl");
 
 	for (;;) {
-		count = epoll_wait(poller, events, EVENTS, -1);
+		count = epoll_wait(poller, events, EVENTS,
+				   clients_wait ? HTTP_LATER : -1);
 		if (count < 0 && errno != EINTR)
 			err(1, "epoll_wait");
 		for (i = 0; i < count; i++) {
@@ -204,5 +227,7 @@ int main(int argc, char **argv)
 				serve(what);
 		}
 		complete_all();
+		if (clients_wait)
+			accept_all();
 	}
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The little HTTP that both example servers speak: GET of files, keep-alive. */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <netdb.h>
@@ -13,6 +14,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "http.h"
+
+/*
+ * A descriptor that connections cannot have, so that there is one for the file of
+ * a request; -1 while it is used for that.
+ */
+static int spare = -1;
+
+static void keep_spare(void)
+{
+	if (spare < 0)
+		spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
 
 int http_listen(const char *port)
 {
@@ -36,7 +49,23 @@ int http_listen(const char *port)
 	if (listen(fd, SOMAXCONN))
 		err(1, "listen");
 	freeaddrinfo(address);
+	keep_spare();
 	return fd;
+}
+
+static bool is_short(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
+	       error == ENOMEM;
+}
+
+enum http_accept http_accept_failed(int error)
+{
+	if (is_short(error))
+		return ACCEPT_LATER;
+	/* All others are said of the connection: see accept(2). */
+	return error == EBADF || error == EINVAL || error == ENOTSOCK ?
+	       ACCEPT_NEVER : ACCEPT_NEXT;
 }
 
 /* A regular file below root; no link and no ".." leads out of it. */
@@ -50,12 +79,29 @@ static int open_below(int root, const char *path, struct stat *status)
 
 	while (*path == '/')
 		path++;
-	fd = syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof(how));
-	if (fd >= 0 && (fstat(fd, status) || !S_ISREG(status->st_mode))) {
-		close(fd);
-		fd = -1;
+	if (!*path)
+		path = ".";
+	fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	if (fd < 0 && is_short(errno) && spare >= 0) {
+		close(spare);
+		spare = -1;
+		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
 	}
-	return fd;
+	if (fd < 0)
+		return -1;
+	if (!fstat(fd, status) && S_ISREG(status->st_mode))
+		return fd;
+	http_close(fd);
+	errno = ENOENT;
+	return -1;
+}
+
+void http_close(int file)
+{
+	if (file < 0)
+		return;
+	close(file);
+	keep_spare();
 }
 
 int http_answer(int root, const char *data, size_t length,
@@ -79,11 +125,14 @@ int http_answer(int root, const char *data, size_t length,
 	response->close = !strcmp(version, "1.0") ||
 			  strcasestr(request, "\r\nConnection: close");
 	response->fd = open_below(root, path, &status);
+	response->busy = response->fd < 0 && is_short(errno);
 	response->size = response->fd < 0 ? 0 : status.st_size;
 	response->header_length =
 		snprintf(response->header, RESPONSE_MAX,
 			 "HTTP/1.1 %s\r\nContent-Length: %llu\r\n%s\r\n",
-			 response->fd < 0 ? "404 Not Found" : "200 OK",
+			 response->fd >= 0 ? "200 OK" :
+			 response->busy ? "503 Service Unavailable" :
+					  "404 Not Found",
 			 response->size,
 			 response->close ? "Connection: close\r\n" : "");
 	return size;

@@ -16,13 +16,25 @@
 struct response {
 	char header[RESPONSE_MAX];
 	size_t header_length;
-	int fd;			/* the caller closes it; -1: no file */
+	int fd;			/* the caller has http_close() it; -1: no file */
+	bool busy;		/* as there is no descriptor for it */
 	unsigned long long size;
 	bool close;		/* the connection ends behind it */
 };
 
 /* Listen on a TCP port of all addresses; exits with a message on failure. */
 int http_listen(const char *port);
+
+/* What to do when accept() has failed, by its errno. */
+enum http_accept {
+	ACCEPT_NEXT,	/* a client that is gone, or its network: the next one */
+	ACCEPT_LATER,	/* descriptors or memory are short: clients can wait */
+	ACCEPT_NEVER,
+};
+
+#define HTTP_LATER	100	/* milliseconds to the next try */
+
+enum http_accept http_accept_failed(int error);
 
 /*
  * Answer the first request in data[0..length): files below the folder root.
@@ -31,5 +43,6 @@ int http_listen(const char *port);
  */
 int http_answer(int root, const char *data, size_t length,
 		struct response *response);
+void http_close(int file);
 
 #endif /* EXAMPLE_HTTP_H */

@@ -18,6 +18,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -74,10 +75,15 @@ static int send_file(struct zcopy *zcopy, int socket, int file, __u32 flags,
 static int accept_one(const char *port)
 {
 	int listener = http_listen(port);
-	int socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	int socket;
 
-	if (socket < 0)
-		err(1, "accept");
+	while ((socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0) {
+		/* Here nobody else gives a descriptor back. */
+		if (http_accept_failed(errno) == ACCEPT_NEVER || errno == EMFILE)
+			err(1, "accept");
+		if (http_accept_failed(errno) == ACCEPT_LATER)
+			poll(NULL, 0, HTTP_LATER);
+	}
 	close(listener);
 	return socket;
 }

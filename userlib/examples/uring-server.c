@@ -36,6 +36,9 @@ struct connection {
 static struct io_uring ring;
 static struct zcopy *queue;
 static int listener, root;
+/* Of requests in the ring, which has references of its own once it has them. */
+static int files[ENTRIES];
+static unsigned int nr_files;
 
 static struct io_uring_sqe *get_sqe(void)
 {
@@ -50,11 +53,29 @@ static struct io_uring_sqe *get_sqe(void)
 	return sqe;
 }
 
+static void close_files(void)
+{
+	while (nr_files && !io_uring_sq_ready(&ring))
+		http_close(files[--nr_files]);
+}
+
 static void start_accept(void)
 {
 	struct io_uring_sqe *sqe = get_sqe();
 
 	io_uring_prep_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
+	io_uring_sqe_set_data(sqe, NULL);
+}
+
+/* A client that cannot be accepted waits. */
+static void start_later(void)
+{
+	static struct __kernel_timespec later = {
+		.tv_nsec = HTTP_LATER * 1000000,
+	};
+	struct io_uring_sqe *sqe = get_sqe();
+
+	io_uring_prep_timeout(sqe, &later, 0, 0);
 	io_uring_sqe_set_data(sqe, NULL);
 }
 
@@ -83,6 +104,8 @@ static void start_send(struct connection *connection)
 		connection->transfer.nr_segments = 1;
 	zcopy_prep_sqe(sqe, queue, &connection->transfer, &connection->done);
 	io_uring_sqe_set_data(sqe, connection);
+	if (response->fd >= 0)
+		files[nr_files++] = response->fd;
 }
 
 static void end(struct connection *connection)
@@ -91,15 +114,29 @@ static void end(struct connection *connection)
 	free(connection);
 }
 
+static int answer(struct connection *connection)
+{
+	return http_answer(root, connection->data, connection->used,
+			   &connection->response);
+}
+
 /* Answer the next request, or get more of it. */
 static void go_on(struct connection *connection)
 {
-	int size = http_answer(root, connection->data, connection->used,
-			       &connection->response);
+	int size = 0;
 
+	if (!connection->closing)
+		size = answer(connection);
+	/* There are descriptors again once the ring has taken the files. */
+	if (size > 0 && (connection->response.busy || nr_files == ENTRIES)) {
+		http_close(connection->response.fd);
+		io_uring_submit(&ring);
+		close_files();
+		if (nr_files == ENTRIES)
+			errx(1, "the ring takes nothing");
+		size = answer(connection);
+	}
 	if (size < 0 || connection->closing) {
-		if (size > 0 && connection->response.fd >= 0)
-			close(connection->response.fd);
 		end(connection);
 	} else if (!size) {
 		start_receive(connection);
@@ -116,6 +153,18 @@ static void accepted(int fd)
 {
 	struct connection *connection;
 
+	/* A timeout ends so. */
+	if (fd < 0 && fd != -ETIME) {
+		switch (http_accept_failed(-fd)) {
+		case ACCEPT_NEXT:
+			break;
+		case ACCEPT_LATER:
+			start_later();
+			return;
+		case ACCEPT_NEVER:
+			errx(1, "accept: %s", strerror(-fd));
+		}
+	}
 	start_accept();
 	if (fd < 0)
 		return;
@@ -140,8 +189,6 @@ static void received(struct connection *connection, int bytes)
 
 static void sent(struct connection *connection, int result)
 {
-	if (connection->response.fd >= 0)
-		close(connection->response.fd);
 	if (result < 0)
 		fprintf(stderr, "%s failed after %llu bytes: %s\n",
 			connection->done.flags & ZCOPY_C_FILE_ERROR ? "file" :
@@ -181,6 +228,7 @@ int main(int argc, char **argv)
 		failed = io_uring_submit_and_wait(&ring, 1);
 		if (failed < 0 && failed != -EINTR)
 			errx(1, "io_uring: %s", strerror(-failed));
+		close_files();
 		while (!io_uring_peek_cqe(&ring, &cqe)) {
 			connection = io_uring_cqe_get_data(cqe);
 			result = cqe->res;

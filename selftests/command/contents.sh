@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the zcopy command sends and copies of files whose size does not tell what
+# they hold: the kernel's, and such as change meanwhile.
+
+set -euo pipefail
+
+# shellcheck source=selftests/lib/command.sh
+source "$(dirname "$0")/../lib/command.sh"
+
+plan 10
+
+# Files of the kernel: their size is 0, or more than they hold; some have no
+# offsets, and some nothing that sendfile(2) could send.
+kernel_files=(/proc/sys/kernel/hostname /proc/version /proc/1/{cmdline,comm}
+	/sys/fs/cgroup/cgroup.controllers /sys/class/net/lo/mtu
+	/sys/kernel/tracing/tracing_on /sys/kernel/debug/fault_around_bytes)
+
+copies_kernel_files() {
+	local name
+
+	for name in "${kernel_files[@]}"; do
+		cat "$name" >"$folder/read"
+		# What was there is longer.
+		head -c 9000 /dev/zero >"$folder/copy"
+		zcopy cp "$name" "$folder/copy" &&
+			cmp "$folder/read" "$folder/copy" || return 1
+	done
+	rm "$folder/copy"
+}
+check "cp of the kernel's files" copies_kernel_files
+
+sends_kernel_files() {
+	local name
+
+	for name in "${kernel_files[@]}"; do
+		{ printf 'a line' && cat "$name"; } >"$folder/read"
+		receive
+		zcopy send --quiet --method "$1" --header 'a line' "$name" \
+			"127.0.0.1:$port" && wait "$receiver" || return 1
+		receiver=''
+		cmp "$folder/read" "$folder/received" || return 1
+	done
+}
+for method in zcopy sendfile rw; do
+	check "$method: the kernel's files" sends_kernel_files "$method"
+done
+
+# Whatever is appended meanwhile, a copy is what the file had, and no zeros.
+grows() {
+	local i log=$1/log copy=$2/copy writer status=0
+
+	: >"$log"
+	(for ((i = 0; ; i++)); do printf '%019d\n' "$i"; done >>"$log") &
+	writer=$!
+	for ((i = 0; i < ${ZCOPY_FULL:+980} + 20; i++)); do
+		rm -f "$copy"
+		zcopy cp "$log" "$copy" &&
+			cmp -n "$(stat -c %s "$copy")" "$log" "$copy" || status=1
+	done
+	kill "$writer"
+	wait "$writer" || true
+	rm -f "$log" "$copy"
+	return "$status"
+}
+check "cp of a file that grows" grows "$ext4" "$folder"
+check "cp of a file that grows, to one that shares blocks" grows "$xfs" "$xfs"
+
+# shrinks METHOD: somebody truncates a file once its first byte has arrived, where
+# nobody reads on until then.
+shrinks() {
+	local pid status=0 file=$ext4/shrinking
+
+	# More than pipe and socket take.
+	head -c 32M <(yes zcopy) >"$file"
+	rm -f "$folder/slow" "$folder/port"
+	mkfifo "$folder/slow" "$folder/port"
+	exec 4<>"$folder/slow"
+	if [[ $1 == cp ]]; then
+		zcopy cp "$file" "$folder/slow" 2>"$folder/output" &
+	else
+		zcopy recv --quiet --print-port --output "$folder/slow" 0 \
+			>"$folder/port" &
+		receiver=$!
+		read -r port <"$folder/port"
+		zcopy send --quiet --method "$1" "$file" "127.0.0.1:$port" \
+			2>"$folder/output" &
+	fi
+	pid=$!
+	head -c 1 <&4 >"$folder/received"
+	truncate -s 1M "$file"
+	exec 5<"$folder/slow" 4<&-
+	cat <&5 >>"$folder/received"
+	exec 5<&-
+	wait "$pid" || status=$?
+	[[ -z $receiver ]] || wait "$receiver"
+	receiver=''
+	rm "$file"
+	[[ $status == 1 ]] && grep -q 'ended .* early' "$folder/output" &&
+		head -c "$(stat -c %s "$folder/received")" <(yes zcopy) |
+		cmp - "$folder/received"
+}
+for method in cp zcopy sendfile rw; do
+	check "$method: a file that is truncated meanwhile" shrinks "$method"
+done
+
+finish
