@@ -90,7 +90,8 @@ FIXTURE_SETUP(command_source)
 	watch_begin(&self->watch);
 	hung_make_lying(&self->hung, variant->size, variant->content,
 			variant->seeks, variant->direct);
-	if (mkdir(OUT, 0700))
+	/* A test that failed may have left it. */
+	if (run("rm -rf " OUT) || mkdir(OUT, 0700))
 		die("make " OUT);
 }
 
