@@ -83,6 +83,7 @@ static int read_sqe(struct io_uring_cmd *cmd, struct zcopy_transfer *transfer,
 	smp_rmb();
 	from = READ_ONCE(sqe->transfer);
 	*answer = READ_ONCE(sqe->completion);
+	/* As above. */
 	smp_rmb();
 	if (!own || !is_own(cmd))
 		return -EBADR;
