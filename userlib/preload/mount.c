@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include "preload.h"
@@ -15,7 +14,7 @@
 #define MOUNTS	64U
 
 /* Each has the number of a mount, which no other one ever gets, and the answer. */
-static _Atomic uint64_t known[MOUNTS];
+static atomic_ulong known[MOUNTS];
 
 /* 1, 0, or -1: it does not say, as a server of FUSE need not. */
 static int ask(int fd)
@@ -27,9 +26,9 @@ static int ask(int fd)
 
 bool mount_may_be_fuse(int fd)
 {
-	_Atomic uint64_t *place;
+	atomic_ulong *place;
 	struct statx stat;
-	uint64_t known_one;
+	unsigned long before;
 	int answer;
 
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
@@ -37,9 +36,9 @@ bool mount_may_be_fuse(int fd)
 	    !(stat.stx_mask & STATX_MNT_ID_UNIQUE))
 		return ask(fd);
 	place = &known[stat.stx_mnt_id % MOUNTS];
-	known_one = atomic_load_explicit(place, memory_order_relaxed);
-	if (known_one >> 1 == stat.stx_mnt_id)
-		return known_one & 1;
+	before = atomic_load_explicit(place, memory_order_relaxed);
+	if (before >> 1 == stat.stx_mnt_id)
+		return before & 1;
 	answer = ask(fd);
 	if (answer >= 0)
 		atomic_store_explicit(place, stat.stx_mnt_id << 1 | (unsigned int)answer,
