@@ -5,6 +5,14 @@
 
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
+# A line a file, or with V=1 each command.
+V ?= 0
+Q := $(if $(filter 0,$(V)),@)
+silent = $(findstring s,$(firstword -$(MAKEFLAGS)))
+tell = @$(if $(filter 0,$(V)$(silent)),printf '  %-7s %s\n' $(1),:)
+# Root has these in his PATH, but not after "su".
+export PATH := $(PATH):/usr/sbin:/sbin
+
 vm := selftests/vm
 user := $(CURDIR)/build/user
 export KERNEL CMD TESTS DEBUG FULL SLOWDOWN
@@ -23,8 +31,9 @@ KDIR = $(vm_kernel)/build
 else
 KDIR = /lib/modules/$(shell uname -r)/build
 endif
-release = $(or $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null),$(error \
-	there are no kernel headers in $(KDIR): install those of the running kernel, or name one with KERNEL=))
+missing_headers = $(shell packaging/headers.sh '$(KDIR)' '$(shell uname -r)')
+release = $(eval release := $$(if $$(missing_headers),$$(error $$(missing_headers)))$$(shell \
+	cat $$(KDIR)/include/config/kernel.release))$(release)
 objects = $(CURDIR)/build/$(release)
 
 .DEFAULT_GOAL := all
@@ -48,8 +57,8 @@ Verbs:
   make lib          build the library and the zcopy command alone
   make tests        build the tests alone
   make deps         install what demo, check, vm and style need, with apt
-  make install      install module, library, command, header and manuals
-  make uninstall    remove what install put there
+  make install      install module, library, command, headers and manuals
+  make uninstall    remove what install put there, of every kernel
   make clean        remove what was built; the cache stays
   make help         print this
 
@@ -65,6 +74,9 @@ Variables:
   BENCH='...'       bench: options and names, like '-r 3 small'
   PREFIX, LIBDIR, INCLUDEDIR, BINDIR, MANDIR, DESTDIR
                     where install puts things; default PREFIX: /usr/local
+  SIGN_KEY=, SIGN_CERT=<file>
+                    install: sign the module with these, for Secure Boot
+  V=1               print each command
   ZCOPY_CACHE=<folder>
                     kernels and demo data; default: ~/.cache/zcopy
 endef
@@ -79,7 +91,8 @@ deps:
 modules:
 	@mkdir -p $(objects)
 	@cp -rsf $(addprefix $(CURDIR)/,Kbuild module uapi) $(objects)/
-	@$(MAKE) -C $(KDIR) M=$(objects) modules
+	$(Q)set -o pipefail; $(MAKE) -C $(KDIR) M=$(objects) V=$(V) modules | \
+		sed -u 's|$(objects)/||'
 
 lib:
 	@$(MAKE) -C userlib O=$(user)
@@ -117,17 +130,39 @@ bench: deps
 	@selftests/bench/run.sh -k $(vm_kernel) -m $(CURDIR)/$(vm_build)/module/zcopy.ko \
 		-b $(CURDIR)/$(vm_build)/bench $(BENCH)
 
-# Nothing is built here, so that root owns nothing in the tree.
+# Nothing is built here, so that root owns nothing in the tree. A module that is
+# to be signed is signed as it is installed: a signature ends at the last byte.
 installed = $(DESTDIR)/lib/modules/$(release)/updates/zcopy.ko
+STRIP ?= strip
+SIGN_FILE ?= $(KDIR)/scripts/sign-file
+SIGN_HASH ?= sha256
 install:
-	@test -f $(objects)/module/zcopy.ko || { echo "run make first" >&2; exit 1; }
-	install -D -m 644 $(objects)/module/zcopy.ko $(installed)
-	$(if $(DESTDIR),,depmod $(release))
+	@test -f $(objects)/module/zcopy.ko && test -f $(user)/zcopy || \
+		{ echo "run make first" >&2; exit 1; }
+	$(call tell,INSTALL $(installed))
+	$(Q)install -D -m 644 $(objects)/module/zcopy.ko $(installed)
+	$(Q)$(STRIP) --strip-debug $(installed)
+ifneq ($(SIGN_KEY),)
+	$(call tell,SIGN $(installed))
+	$(Q)$(SIGN_FILE) $(SIGN_HASH) $(SIGN_KEY) $(SIGN_CERT) $(installed)
+endif
+ifeq ($(DESTDIR),)
+	$(call tell,DEPMOD $(release))
+	$(Q)depmod $(release)
+endif
 	@$(MAKE) -C userlib O=$(user) install
 
+# Of each kernel that has one: it may have been another that ran then.
 uninstall:
-	rm -f $(installed)
-	$(if $(DESTDIR),,depmod $(release))
+	$(Q)for module in $(DESTDIR)/lib/modules/*/updates/zcopy.ko; do \
+		test -f "$$module" || continue; \
+		printf '  %-7s %s\n' REMOVE "$$module"; \
+		rm -f "$$module"; \
+		folder=$${module%/zcopy.ko}; \
+		rmdir --ignore-fail-on-non-empty "$$folder"; \
+		folder=$${folder%/updates}; \
+		$(if $(DESTDIR),:,depmod "$${folder##*/}"); \
+	done
 	@$(MAKE) -C userlib O=$(user) uninstall
 
 clean:
@@ -185,7 +220,7 @@ style-documentation:
 	@selftests/style/named.sh Documentation/freebsd.rst Documentation/faults.rst
 
 style-shell:
-	@shellcheck --external-sources .ci/run $(shell find userlib selftests -name '*.sh')
+	@shellcheck --external-sources .ci/run $(shell find packaging userlib selftests -name '*.sh')
 
 style-spelling:
 	@codespell --skip ./.git,./build .
