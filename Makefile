@@ -170,7 +170,8 @@ clean:
 
 # Static checks; a warning fails. Side by side, each with its output in a piece.
 checks := style-module style-checkpatch-module style-checkpatch-userlib \
-	style-checkpatch-selftests style-documentation style-shell style-spelling
+	style-checkpatch-selftests style-documentation style-packaging style-shell \
+	style-spelling
 .PHONY: style $(checks)
 scripts = $(vm_kernel)/source/scripts
 
@@ -219,8 +220,12 @@ style-documentation:
 	@perl $(scripts)/kernel-doc -none -Werror uapi/linux/zcopy.h $(wildcard module/*.[ch])
 	@selftests/style/named.sh Documentation/freebsd.rst Documentation/faults.rst
 
+style-packaging:
+	@selftests/style/packaging.sh
+
 style-shell:
-	@shellcheck --external-sources .ci/run $(shell find packaging userlib selftests -name '*.sh')
+	@shellcheck --external-sources .ci/run userlib/command/zcopy.bash $(shell \
+		find packaging userlib selftests -name '*.sh')
 
 style-spelling:
 	@codespell --skip ./.git,./build .
