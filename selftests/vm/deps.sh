@@ -39,15 +39,11 @@ for package in "${packages[@]}"; do
 done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 install_missing() {
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq \
-		--no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" \
-		</dev/null >"$log" 2>&1
+	apt_get install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"
 }
 
 say "deps: apt-get install ${missing[*]} (some minutes)"
 # Lists that are older than the archive name files it no longer has.
 install_missing || { apt_update && install_missing; } ||
-	die "apt could not install what is missing: $(<"$log")"
+	die "apt could not install what is missing: $apt_said"

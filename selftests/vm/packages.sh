@@ -21,9 +21,25 @@ package_depends() {
 		sed 's/[|(:].*//; s/[[:space:]]//g'
 }
 
+# apt-get, whose output is left in apt_said. Another one that is at work is waited
+# for, for ten minutes: it has the lock of dpkg, or of the lists, for which apt-get
+# itself does not wait.
+apt_get() {
+	local end=$((SECONDS + 600)) waits=''
+
+	until apt_said=$(as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq "$@" </dev/null 2>&1); do
+		[[ $apt_said == *'Could not get lock'* && $SECONDS -lt $end ]] || return 1
+		[[ -n $waits ]] || say "deps: another apt is at work, and is waited for," \
+			"ten minutes at most"
+		waits=yes
+		sleep 1
+	done
+}
+
 apt_update() {
 	say "deps: reading apt's package lists anew (apt-get update)"
-	as_root apt-get update -qq >&2
+	apt_get update || die "apt could not read them: $apt_said"
 }
 
 # Prints the release, as uname -r would, of the kernel that KERNEL names, or of
