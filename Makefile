@@ -38,7 +38,7 @@ objects = $(CURDIR)/build/$(release)
 
 .DEFAULT_GOAL := all
 .PHONY: help deps all modules lib tests tests-list demo check check-debug vm bench \
-	install uninstall clean
+	install uninstall deb kernel-tree clean
 
 all: modules lib
 
@@ -59,6 +59,9 @@ Verbs:
   make deps         install what demo, check, vm and style need, with apt
   make install      install module, library, command, headers and manuals
   make uninstall    remove what install put there, of every kernel
+  make deb          build Debian packages into build/deb
+  make kernel-tree TREE=<folder>
+                    put the module into an unpacked kernel source
   make clean        remove what was built; the cache stays
   make help         print this
 
@@ -133,6 +136,9 @@ bench: deps
 # Nothing is built here, so that root owns nothing in the tree. A module that is
 # to be signed is signed as it is installed: a signature ends at the last byte.
 installed = $(DESTDIR)/lib/modules/$(release)/updates/zcopy.ko
+# At boot.
+PREFIX ?= /usr/local
+loading = $(DESTDIR)$(PREFIX)/lib/modules-load.d/zcopy.conf
 STRIP ?= strip
 SIGN_FILE ?= $(KDIR)/scripts/sign-file
 SIGN_HASH ?= sha256
@@ -150,7 +156,10 @@ ifeq ($(DESTDIR),)
 	$(call tell,DEPMOD $(release))
 	$(Q)depmod $(release)
 endif
+	$(call tell,INSTALL $(loading))
+	$(Q)install -D -m 644 packaging/zcopy.conf $(loading)
 	@$(MAKE) -C userlib O=$(user) install
+	$(if $(DESTDIR),,@packaging/loaded.sh say)
 
 # Of each kernel that has one: it may have been another that ran then.
 uninstall:
@@ -163,7 +172,14 @@ uninstall:
 		folder=$${folder%/updates}; \
 		$(if $(DESTDIR),:,depmod "$${folder##*/}"); \
 	done
+	$(Q)rm -f $(loading)
 	@$(MAKE) -C userlib O=$(user) uninstall
+
+deb:
+	@packaging/deb.sh build/deb
+
+kernel-tree:
+	@packaging/kernel-tree.sh '$(or $(TREE),$(error name the kernel source with TREE=))'
 
 clean:
 	rm -rf build

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Fails when what is said for packagers and shells is not what the sources say:
-# the module's version, the least kernel, the command's options.
+# the module's version, the least kernel, the library's symbols, the command's
+# options.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -25,6 +26,13 @@ read -r major minor < <(sed -nE \
 source ./dkms.conf
 [[ $PACKAGE_VERSION == "$version" ]] ||
 	complain "dkms.conf: the version is $PACKAGE_VERSION, the module's $version"
+
+first=$(sed -nE '1s/^zcopy \((.*)\) .*/\1/p' debian/changelog)
+[[ $first == "$version" ]] ||
+	complain "debian/changelog: the version is $first, the module's $version"
+diff <(sed -nE 's/^ (zcopy[a-z_]*)@.*/\1/p' debian/libzcopy0.symbols) \
+	<(sed -nE 's/^\t\t(zcopy[a-z_]*);$/\1/p' userlib/libzcopy.map) >&2 ||
+	complain "debian/libzcopy0.symbols (<): other symbols than libzcopy.map (>) has"
 
 # kernels yes|no RELEASE...: DKMS builds for these, or does not.
 kernels() {
