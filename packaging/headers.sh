@@ -10,7 +10,10 @@
 set -euo pipefail
 
 folder=$1 release=$2 system=${3:-/etc/os-release}
-compat=$(dirname "$0")/../module/compat.h
+top=$(dirname "$0")/..
+# Which kernels the module takes.
+# shellcheck source=dkms.conf
+source "$top/dkms.conf"
 
 # How this distribution installs the headers of the kernel.
 how() {
@@ -35,15 +38,13 @@ how() {
 	esac
 }
 
-# The least version that the module takes, like 6.12.
-least=$(sed -nE 's/^#if LINUX_VERSION_CODE < KERNEL_VERSION\(([0-9]+), ([0-9]+), 0\)$/\1.\2/p' \
-	"$compat")
 made=$(cat "$folder/include/config/kernel.release" 2>/dev/null || true)
 
 if [[ -z $made ]]; then
 	echo "there are no kernel headers in $folder: $(how)"
-elif [[ $(printf '%s\n' "$least" "${made%%[-+]*}" | sort -V | head -n 1) != "$least" ]]; then
-	echo "the headers in $folder are of $made: zcopy needs Linux $least or newer"
+elif [[ ! $made =~ $BUILD_EXCLUSIVE_KERNEL ]]; then
+	echo "the headers in $folder are of $made, and" \
+		"$(sed -n 's/^#error "\(zcopy needs Linux .*\)"$/\1/p' "$top/module/compat.h")"
 elif ! grep -qs '^CONFIG_VHOST_TASK=y' "$folder/include/config/auto.conf"; then
 	echo "the kernel of $folder has no CONFIG_VHOST_TASK: zcopy needs one that" \
 		"was built with KVM or vhost"

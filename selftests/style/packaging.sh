@@ -18,10 +18,6 @@ number() {
 	sed -nE "s/^#define ZCOPY_VERSION_$1\t+([0-9]+)$/\1/p" module/version.h
 }
 version=$(number MAJOR).$(number MINOR).$(number PATCH)
-read -r major minor < <(sed -nE \
-	's/^#if LINUX_VERSION_CODE < KERNEL_VERSION\(([0-9]+), ([0-9]+), 0\)$/\1 \2/p' \
-	module/compat.h)
-
 # shellcheck source=dkms.conf
 source ./dkms.conf
 [[ $PACKAGE_VERSION == "$version" ]] ||
@@ -34,21 +30,30 @@ diff <(sed -nE 's/^ (zcopy[a-z_]*)@.*/\1/p' debian/libzcopy0.symbols) \
 	<(sed -nE 's/^\t\t(zcopy[a-z_]*);$/\1/p' userlib/libzcopy.map) >&2 ||
 	complain "debian/libzcopy0.symbols (<): other symbols than libzcopy.map (>) has"
 
-# kernels yes|no RELEASE...: DKMS builds for these, or does not.
-kernels() {
-	local wanted=$1 release answer
+# Every release is asked of the macro of compat.h, and of the expression of DKMS.
+program=$(mktemp)
+trap 'rm -f "$program"' EXIT
+{
+	echo '#define KERNEL_VERSION(a, b, c) ((a) << 16 | (b) << 8 | (c))'
+	sed -n '/^#define ZCOPY_KERNEL_LACKS(/,/[^\\]$/p' module/compat.h
+	cat <<-'END'
+		#include <stdio.h>
+		int main(void)
+		{
+			int a, b, c;
 
-	shift
-	for release; do
-		answer=no
-		[[ ! $release =~ $BUILD_EXCLUSIVE_KERNEL ]] || answer=yes
-		[[ $answer == "$wanted" ]] || complain "dkms.conf: whether it is built for" \
-			"$release: $answer, and module/compat.h says $wanted"
-	done
-}
-kernels yes "$major.$minor.0" "$major.$minor-amd64" "$major.$((minor + 1)).3" \
-	"$major.99.1" $((major + 1)).0.0-1-default $((major + 4)).1.0-rc1
-kernels no "$major.$((minor - 1)).99-amd64" "$major.1.0" $((major - 1)).99.0
+			for (a = 4; a <= 12; a++)
+				for (b = 0; b <= 21; b++)
+					for (c = 0; c <= 255; c++)
+						printf("%d %d.%d.%d-1-amd64\n",
+						       !ZCOPY_KERNEL_LACKS(KERNEL_VERSION(a, b, c)),
+						       a, b, c);
+		}
+	END
+} | cc -w -x c -o "$program" -
+diff <("$program" | sed -n 's/^1 //p') \
+	<("$program" | sed 's/^. //' | grep -E "$BUILD_EXCLUSIVE_KERNEL") >/dev/null ||
+	complain "dkms.conf: other kernels than module/compat.h takes"
 
 # The options of each command, as bash is told of them.
 for command in send recv cp warm stat; do
