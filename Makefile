@@ -38,7 +38,7 @@ objects = $(CURDIR)/build/$(release)
 
 .DEFAULT_GOAL := all
 .PHONY: help deps all modules lib tests tests-list demo check check-debug vm bench \
-	install uninstall deb kernel-tree clean
+	install uninstall deb kernel-tree check-tree clean
 
 all: modules lib
 
@@ -62,6 +62,7 @@ Verbs:
   make deb          build Debian packages into build/deb
   make kernel-tree TREE=<folder>
                     put the module into an unpacked kernel source
+  make check-tree   do so with Debian's linux-source-6.12, and build it there
   make clean        remove what was built; the cache stays
   make help         print this
 
@@ -180,6 +181,11 @@ deb:
 
 kernel-tree:
 	@packaging/kernel-tree.sh '$(or $(TREE),$(error name the kernel source with TREE=))'
+
+# Debian's package of the kernel's source has it.
+SOURCE ?= $(lastword $(sort $(wildcard /usr/src/linux-source-6.*.tar.xz)))
+check-tree:
+	@packaging/kernel-tree-check.sh build/tree '$(SOURCE)'
 
 clean:
 	rm -rf build
