@@ -251,5 +251,6 @@ style-shell:
 	@shellcheck --external-sources .ci/run userlib/command/zcopy.bash $(shell \
 		find packaging userlib selftests -name '*.sh')
 
+# A function of the kernel, and a macro of manual pages.
 style-spelling:
-	@codespell --skip ./.git,./build .
+	@codespell --skip ./.git,./build --ignore-words-list iput,te .

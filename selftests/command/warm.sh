@@ -65,6 +65,7 @@ check "what is made when it is read" \
 	says 1 'not supported' zcopy warm --quiet /proc/version
 check "no file at all" says 2 'no FILE given' zcopy warm
 chill
+# shellcheck disable=SC2016
 check "a bar on a terminal" \
 	bash -c 'script --quiet --return --command "zcopy warm $1/large" /dev/null |
 		 tr "\r" "\n" | grep -q "100% \[=*\] 9 MB"' - "$folder"
