@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # A line a file, or with V=1 each command.
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
-silent = $(findstring s,$(firstword -$(MAKEFLAGS)))
+silent = $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 tell = @$(if $(filter 0,$(V)$(silent)),printf '  %-7s %s\n' $(1),:)
 # Root has these in his PATH, but not after "su".
 export PATH := $(PATH):/usr/sbin:/sbin

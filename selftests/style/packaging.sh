@@ -3,7 +3,7 @@
 #
 # Fails when what is said for packagers and shells is not what the sources say:
 # the module's version, the least kernel, the library's symbols, the command's
-# options.
+# options. And looks what make says to who has no kernel headers.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -54,6 +54,19 @@ trap 'rm -f "$program"' EXIT
 diff <("$program" | sed -n 's/^1 //p') \
 	<("$program" | sed 's/^. //' | grep -E "$BUILD_EXCLUSIVE_KERNEL") >/dev/null ||
 	complain "dkms.conf: other kernels than module/compat.h takes"
+
+# advice WORDS LINE: so make advises who has no headers, with this in os-release.
+advice() {
+	local said
+
+	said=$(packaging/headers.sh /dev/null 6.12.200 <(echo "$2"))
+	[[ $said == *": $1" ]] || complain "headers.sh: with $2 it says $said"
+}
+advice 'apt-get install linux-headers-6.12.200' 'ID=debian'
+advice 'apt-get install linux-headers-6.12.200' $'ID=ubuntu\nID_LIKE=debian'
+advice 'dnf install kernel-devel-6.12.200' 'ID="rocky" ID_LIKE="rhel centos fedora"'
+advice 'pacman -S linux-headers' 'ID=arch'
+advice "install your distribution's package of the headers of kernel 6.12.200" 'ID=void'
 
 # The options of each command, as bash is told of them.
 for command in send recv cp warm stat; do
