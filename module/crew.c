@@ -31,7 +31,7 @@ static void help(struct zcopy_crew *crew)
 static void visited(struct callback_head *head)
 {
 	struct zcopy_crew *crew = container_of(head, struct zcopy_crew, visit);
-	bool again, later;
+	bool idle, again, later;
 
 	do {
 		if (!(current->flags & PF_EXITING))
@@ -39,9 +39,12 @@ static void visited(struct callback_head *head)
 		zcopy_worker_stop_idle(crew);
 		spin_lock_irq(&crew->lock);
 		/* Who became idle meanwhile has not asked. */
-		again = crew->leaving && !atomic_read(&crew->load) &&
-			zcopy_worker_has_idle(crew);
-		later = !again && !crew->nr_hot && !list_empty(&crew->work.hot);
+		idle = (crew->closed ||
+			(crew->leaving && !atomic_read(&crew->load))) &&
+		       zcopy_worker_has_idle(crew);
+		again = idle && !signal_pending(current);
+		later = !again && (idle || (!crew->nr_hot &&
+					    !list_empty(&crew->work.hot)));
 		crew->visiting = again || later;
 		spin_unlock_irq(&crew->lock);
 	} while (again);

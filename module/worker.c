@@ -455,7 +455,11 @@ void zcopy_worker_stop_idle(struct zcopy_crew *crew)
 {
 	struct zcopy_worker *worker;
 
-	for (;;) {
+	/*
+	 * If this thread is to stop, the worker may have stopped already, and will not
+	 * end before it goes on; and nobody is told that the process has stopped.
+	 */
+	while (!signal_pending(current)) {
 		bool needless;
 
 		spin_lock_irq(&crew->lock);
