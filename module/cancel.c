@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Ending transfers of the queue early: one after the other, of those to one
- * target the newest first, so that each is told of its own end. The lock is given back after so many steps, each of which takes hardly
- * longer with a million transfers queued than with ten.
+ * target the newest first, so that each is told of its own end. The lock is given
+ * back after so many steps, each of which takes hardly longer with a million
+ * transfers queued than with ten.
  */
 #include <linux/sched/signal.h>
 

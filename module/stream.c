@@ -176,21 +176,20 @@ static struct zcopy_stream *create(struct zcopy_submitter *submitter,
 }
 
 /*
- * The stream of a target, made if there is none: then the caller is its runner. On
- * success with zcopy_context.lock held; else an ERR_PTR.
+ * The stream of a target, made if there is none: then the caller is its runner; or an
+ * ERR_PTR. With zcopy_context.lock held, which is given back in between.
  */
-static struct zcopy_stream *get_locked(struct zcopy_submitter *submitter,
-				       struct file *target, unsigned long key,
-				       gfp_t gfp, bool *runner)
+static struct zcopy_stream *get(struct zcopy_submitter *submitter,
+				struct file *target, unsigned long key, gfp_t gfp,
+				bool *runner)
+	__must_hold(&submitter->context->lock)
 {
 	struct zcopy_context *context = submitter->context;
 	struct zcopy_stream *stream, *fresh = NULL;
 	struct rb_node *parent, **link;
 
 	for (;;) {
-		spin_lock(&context->lock);
 		if (submitter->dead) {
-			spin_unlock(&context->lock);
 			kfree(fresh);
 			return ERR_PTR(-EINTR);
 		}
@@ -199,6 +198,7 @@ static struct zcopy_stream *get_locked(struct zcopy_submitter *submitter,
 			break;
 		spin_unlock(&context->lock);
 		fresh = create(submitter, target, key, gfp);
+		spin_lock(&context->lock);
 		if (!fresh)
 			return ERR_PTR(-ENOMEM);
 	}
@@ -231,12 +231,15 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 	bool runner;
 
 	/* One that has no target waits for nobody: an odd address is no file's. */
-	stream = get_locked(submitter, xfer->target,
-			    xfer->target ? zcopy_stream_key(xfer->target) :
-					   (unsigned long)xfer | 1,
-			    GFP_KERNEL_ACCOUNT, &runner);
-	if (IS_ERR(stream))
+	spin_lock(&context->lock);
+	stream = get(submitter, xfer->target,
+		     xfer->target ? zcopy_stream_key(xfer->target) :
+				    (unsigned long)xfer | 1,
+		     GFP_KERNEL_ACCOUNT, &runner);
+	if (IS_ERR(stream)) {
+		spin_unlock(&context->lock);
 		return PTR_ERR(stream);
+	}
 	if (stream->mark) {
 		zcopy_mark_unset(stream);
 		runner = true;
@@ -277,11 +280,14 @@ void zcopy_stream_leave_gap(struct zcopy_submitter *submitter, struct file *targ
 	if (zcopy_sink_is_file(target))
 		return;
 	/* It must not be forgotten for want of memory. */
-	stream = get_locked(submitter, target, zcopy_stream_key(target),
-			    GFP_KERNEL_ACCOUNT | __GFP_NOFAIL, &fresh);
-	/* Nobody is left who could send. */
-	if (IS_ERR(stream))
+	spin_lock(&context->lock);
+	stream = get(submitter, target, zcopy_stream_key(target),
+		     GFP_KERNEL_ACCOUNT | __GFP_NOFAIL, &fresh);
+	if (IS_ERR(stream)) {
+		/* Nobody is left who could send. */
+		spin_unlock(&context->lock);
 		return;
+	}
 	if (stream->mark) {
 		zcopy_mark_unset(stream);
 		fresh = true;

@@ -94,8 +94,8 @@ struct zcopy_xfer_ops {
  * @submitter: who submitted it; the transfer owns a reference
  * @context:   that one's
  * @target:    where it goes, NULL with ZCOPY_LOAD; the transfer owns a reference
- *             until it is over, and NULL then. The runner's, but for zcopy_stream_lose_target() while
- *             it is @asleep
+ *             until it is over, and NULL then. The runner's, but for
+ *             zcopy_stream_lose_target() while it is @asleep
  * @offset:    where in a target file the next byte goes
  * @size_limit: the submitter's RLIMIT_FSIZE
  * @unshared:  the range whose file can share no blocks with the target, or @nr

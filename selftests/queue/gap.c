@@ -333,12 +333,10 @@ static void fail_in_queue(struct __test_metadata *_metadata,
 		close(self->file.rw);
 	}
 	submit_both(self, manner, transfers, &by_ring);
-	/* Who wants to write breaks the lease, and its time runs out. */
-	if (fault == LEASED) {
-		EXPECT_EQ(-1, open_again(&self->file, O_NONBLOCK));
-	} else {
-		EXPECT_EQ(1, cancel_user_data(self->device, 1));
-	}
+	/* Who wants to write breaks the lease, but has to wait for its end. */
+	EXPECT_EQ(fault == LEASED ? -1 : 1,
+		  fault == LEASED ? open_again(&self->file, O_NONBLOCK) :
+				    cancel_user_data(self->device, 1));
 	ASSERT_EQ(1, reap(self->device, &done, 1));
 	EXPECT_EQ(1, done.user_data);
 	EXPECT_EQ(0, done.bytes);
