@@ -260,7 +260,8 @@ TEST(info)
 {
 	const uint32_t known = ZCOPY_NODISKIO | ZCOPY_NOCACHE | ZCOPY_SYNC |
 			       ZCOPY_NOTIFY | ZCOPY_USER_READAHEAD |
-			       ZCOPY_LEASE | ZCOPY_MORE;
+			       ZCOPY_LEASE | ZCOPY_MORE | ZCOPY_EXACT |
+			       ZCOPY_RESUME;
 	struct zcopy_info info;
 	int device = device_open();
 

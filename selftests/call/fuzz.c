@@ -280,7 +280,7 @@ static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
 		error = -EINVAL;
 	}
 	if (one_in(self, 40)) {
-		transfer->flags |= 1U << (7 + below(self, 25));
+		transfer->flags |= 1U << (9 + below(self, 23));
 		error = -EINVAL;
 	}
 	return error;

@@ -313,7 +313,8 @@ TEST_F(refuse, flag_bits)
 {
 	const uint32_t known = ZCOPY_NODISKIO | ZCOPY_NOCACHE | ZCOPY_SYNC |
 			       ZCOPY_NOTIFY | ZCOPY_USER_READAHEAD |
-			       ZCOPY_LEASE | ZCOPY_MORE;
+			       ZCOPY_LEASE | ZCOPY_MORE | ZCOPY_EXACT |
+			       ZCOPY_RESUME;
 	int bit;
 
 	for (bit = 0; bit < 32; bit++) {
@@ -338,7 +339,7 @@ TEST_F(refuse, sync_and_notify)
 	const uint32_t both = ZCOPY_SYNC | ZCOPY_NOTIFY;
 	uint32_t others;
 
-	for (others = 0; others < 0x80; others++) {
+	for (others = 0; others < 0x200; others++) {
 		reset(self);
 		self->send.transfer.flags = both | others;
 		EXPECT_EQ(EINVAL, refused(_metadata, self)) {
