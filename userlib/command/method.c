@@ -82,6 +82,9 @@ static void step_zcopy(struct sender *sender, struct step *step)
 				   sender->left == TO_END ? 0 : length);
 	zcopy_transfer_init(&transfer, sender->socket, segments, count);
 	transfer.flags = sender->flags | (last ? 0 : ZCOPY_MORE);
+	/* Nothing that comes behind is taken for the rest of the file. */
+	if (sender->left != TO_END)
+		transfer.flags |= ZCOPY_EXACT;
 
 	sender->calls++;
 	error = zcopy_send(sender->zcopy, &transfer, &completion);
@@ -94,6 +97,11 @@ static void step_zcopy(struct sender *sender, struct step *step)
 	}
 	step->bytes = completion.bytes;
 	step->error = -completion.error;
+	/* That is told as by the other methods. */
+	if (step->error == ENODATA && completion.flags & ZCOPY_C_TRUNCATED) {
+		step->error = 0;
+		completion.flags &= ~ZCOPY_C_FILE_ERROR;
+	}
 	if (!step->error && is_torn(&completion))
 		step->error = ESTALE;
 	if (completion.flags & ZCOPY_C_FILE_ERROR || step->error == ESTALE)
