@@ -100,6 +100,7 @@ static int ends_with(FIXTURE_DATA(worker) *self, struct cursor *cursor)
 static int ends_with_once(FIXTURE_DATA(worker) *self, void (*hinder)(bool on))
 {
 	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	struct zcopy_transfer transfer;
 	struct part rest;
 	int error;
 
@@ -109,7 +110,9 @@ static int ends_with_once(FIXTURE_DATA(worker) *self, void (*hinder)(bool on))
 	if (cursor.got >= SIZE)
 		return error;
 	rest = of_file(&self->file, cursor.got, 0);
-	submit_one(self->device, self->pair.tx, &rest, 4);
+	transfer = transfer_of(self->pair.tx, &rest, 1, 4);
+	transfer.flags = ZCOPY_RESUME;
+	submit_all(self->device, &transfer, 1);
 	if (threads(getpid(), HOT_WORKER) != 1)
 		return 102;
 	if (!cursor_take(&cursor, self->pair.rx, rest.want.len) ||
