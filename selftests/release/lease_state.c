@@ -247,6 +247,7 @@ static void expect_stale(struct __test_metadata *_metadata,
 			 struct cursor *cursor)
 {
 	const uint64_t before = variant->state == QUEUED ? SIZE : 0;
+	struct zcopy_transfer transfer;
 	uint64_t total;
 
 	expect_done(_metadata, self, variant);
@@ -261,7 +262,9 @@ static void expect_stale(struct __test_metadata *_metadata,
 	total = before + self->done.bytes;
 	EXPECT_TRUE(cursor_take(cursor, self->pair.rx, total - cursor->got));
 	EXPECT_STREQ("", cursor_verdict(cursor, total));
-	submit_one(self->device, self->pair.tx, &self->parts[1], 5);
+	transfer = transfer_of(self->pair.tx, &self->parts[1], 1, 5);
+	transfer.flags = ZCOPY_RESUME;
+	submit_all(self->device, &transfer, 1);
 	ASSERT_STREQ("", completes(self->device, 5, HEADER, 0, 0));
 	*cursor = (struct cursor){ .parts = self->parts + 1, .nr = 1 };
 	EXPECT_TRUE(cursor_take(cursor, self->pair.rx, HEADER));
