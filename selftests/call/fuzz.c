@@ -199,10 +199,10 @@ static uint32_t random_flags(FIXTURE_DATA(fuzz) *self)
 
 /*
  * Fill in a request. Returns the errno it is refused with, or 0; then the
- * parts say what arrives, and *truncated whether a file is too short.
+ * first *arrive parts say what arrives, and *truncated whether a file is too short.
  */
 static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
-			  bool *truncated)
+			  bool *truncated, uint32_t *arrive)
 {
 	struct zcopy_transfer *transfer = &self->send.transfer;
 	uint64_t in_memory = 0;
@@ -212,6 +212,7 @@ static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
 	nr = one_in(self, 20) ? self->info.max_segments - below(self, 2) :
 				below(self, 12);
 	*truncated = false;
+	*arrive = nr;
 	*transfer = (struct zcopy_transfer){
 		.user_data = any(self),
 		.segments = (uintptr_t)self->segments,
@@ -240,9 +241,13 @@ static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
 				 -ENOLCK : -EAGAIN;
 		}
 		error = error ?: spoilt;
-		if (segment->fd != ZCOPY_MEMORY && segment->len &&
-		    part->want.len < segment->len)
-			*truncated = true;
+		if (segment->fd == ZCOPY_MEMORY || !segment->len ||
+		    part->want.len >= segment->len)
+			continue;
+		/* It ends with the first one that is. */
+		if (!*truncated && transfer->flags & ZCOPY_EXACT)
+			*arrive = i + 1;
+		*truncated = true;
 	}
 	/* From the last check to the first: the earlier one wins. */
 	if (one_in(self, 40)) {
@@ -290,6 +295,7 @@ static int random_request(FIXTURE_DATA(fuzz) *self, int socket,
 static uint32_t completion_flags(uint32_t flags, bool truncated)
 {
 	return (truncated ? ZCOPY_C_TRUNCATED : 0) |
+	       (truncated && flags & ZCOPY_EXACT ? ZCOPY_C_FILE_ERROR : 0) |
 	       (flags & ZCOPY_SYNC ? ZCOPY_C_RELEASED : 0) |
 	       (flags & ZCOPY_NOTIFY ? ZCOPY_C_MORE : 0);
 }
@@ -327,18 +333,18 @@ TEST_F(fuzz, model)
 	enum transport transport;
 	struct reader reader;
 	struct pair pair;
+	uint32_t flags, arrive;
 	bool truncated;
-	uint32_t flags;
 	int error;
 
 	for (round = 0; round < self->rounds; round++) {
 		transport = transports[below(self, 3)];
 		pair_open(&pair, transport, 0);
-		error = random_request(self, pair.tx, &truncated);
-		total = error ? 0 : parts_total(self->parts,
-						self->send.transfer.nr_segments);
-		reader_start(&reader, pair.rx, self->parts,
-			     error ? 0 : self->send.transfer.nr_segments);
+		error = random_request(self, pair.tx, &truncated, &arrive);
+		if (error)
+			arrive = 0;
+		total = parts_total(self->parts, arrive);
+		reader_start(&reader, pair.rx, self->parts, arrive);
 		memset(&self->send.completion, 0,
 		       sizeof(self->send.completion));
 		ASSERT_EQ(error, ioctl(self->device, ZCOPY_IOC_SEND,
@@ -351,8 +357,9 @@ TEST_F(fuzz, model)
 		}
 		pair_close(&pair);
 		ASSERT_EQ(total, completion->bytes);
-		ASSERT_EQ(0, completion->error);
 		flags = self->send.transfer.flags;
+		ASSERT_EQ(!error && truncated && flags & ZCOPY_EXACT ? -ENODATA : 0,
+			  completion->error);
 		if (error) {
 			ASSERT_EQ(0, completion->flags);
 		} else {

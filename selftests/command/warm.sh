@@ -10,6 +10,8 @@ trap 'rm -rf "$folder"' EXIT
 
 number=0
 failed=0
+echo "TAP version 13"
+echo "1..10"
 
 # check NAME COMMAND...: the command succeeds.
 check() {
