@@ -245,7 +245,7 @@ style-documentation:
 	@selftests/style/manuals.sh Documentation/man userlib/include/zcopy
 
 style-packaging:
-	@selftests/style/packaging.sh
+	+@selftests/style/packaging.sh
 
 style-shell:
 	@shellcheck --external-sources .ci/run userlib/command/zcopy.bash $(shell \
