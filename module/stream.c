@@ -230,8 +230,8 @@ int zcopy_stream_enqueue(struct zcopy_xfer *xfer, struct list_head *ready)
 	struct zcopy_stream *stream;
 	bool runner;
 
-	/* One that has no target waits for nobody: an odd address is no file's. */
 	spin_lock(&context->lock);
+	/* One that has no target waits for nobody: an odd address is no file's. */
 	stream = get(submitter, xfer->target,
 		     xfer->target ? zcopy_stream_key(xfer->target) :
 				    (unsigned long)xfer | 1,
@@ -279,8 +279,8 @@ void zcopy_stream_leave_gap(struct zcopy_submitter *submitter, struct file *targ
 
 	if (zcopy_sink_is_file(target))
 		return;
-	/* It must not be forgotten for want of memory. */
 	spin_lock(&context->lock);
+	/* It must not be forgotten for want of memory. */
 	stream = get(submitter, target, zcopy_stream_key(target),
 		     GFP_KERNEL_ACCOUNT | __GFP_NOFAIL, &fresh);
 	if (IS_ERR(stream)) {

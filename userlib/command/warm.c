@@ -94,10 +94,10 @@ static int parse_options(int argc, char **argv, struct options *options)
 }
 
 /* What is wrong with one file is said, and the others go on. */
-static void fail(struct warming *warming, struct wanted *source, int error)
+static void fail(struct warming *warming, struct wanted *source, const char *why)
 {
 	if (!source->failed)
-		warnx("%s: %s", source->path, strerror(error));
+		warnx("%s: %s", source->path, why);
 	source->failed = true;
 	source->asked = true;
 	warming->status = STATUS_FAILED;
@@ -110,18 +110,15 @@ static void open_wanted(struct warming *warming, struct wanted *source)
 
 	/* Asked before: opening a FIFO would wait. */
 	if (stat(source->path, &status)) {
-		fail(warming, source, errno);
+		fail(warming, source, strerror(errno));
 		return;
 	}
 	if (S_ISREG(status.st_mode)) {
 		source->fd = open(source->path, O_RDONLY | O_CLOEXEC);
 		if (source->fd < 0)
-			fail(warming, source, errno);
+			fail(warming, source, strerror(errno));
 	} else {
-		warnx("%s: not a regular file", source->path);
-		source->failed = true;
-		source->asked = true;
-		warming->status = STATUS_FAILED;
+		fail(warming, source, "not a regular file");
 	}
 	source->size = status.st_size;
 }
@@ -172,7 +169,7 @@ static void complete(struct warming *warming,
 	if (completion->error == -EBUSY)
 		source->missing = true;
 	else if (completion->error)
-		fail(warming, source, -completion->error);
+		fail(warming, source, strerror(-completion->error));
 	progress_update(&warming->progress, warming->bytes);
 }
 
@@ -209,7 +206,7 @@ static int load_all(struct warming *warming)
 			}
 			if (count < 0)
 				fail(warming, (void *)(uintptr_t)transfer.user_data,
-				     -error);
+				     strerror(-error));
 			else
 				warming->under_way++;
 			ready = false;
