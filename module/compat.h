@@ -60,4 +60,71 @@ static inline bool zcopy_compat_runs_on(const char *release)
 	return !ZCOPY_KERNEL_LACKS(KERNEL_VERSION(major, minor, patch));
 }
 
+/* Newer ones than the tests were run with are told of once a build, by main.c. */
+#if defined(ZCOPY_COMPAT_TELLS) && LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0)
+#pragma message("zcopy was tested with Linux 6.12 to 7.3; this one is newer")
+#endif
+
+/* A test reads the above outside of the kernel. */
+#ifdef __KERNEL__
+#include <linux/io_uring/cmd.h>
+#include <linux/pagemap.h>
+
+/*
+ * io_uring_cmd_done() has got another function for the second number of a wide
+ * completion.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define zcopy_compat_cmd_done	io_uring_cmd_done
+#else
+#define zcopy_compat_cmd_done	io_uring_cmd_done32
+#endif
+
+/* io_uring_sqe_cmd() has got the type of what it finds. */
+#ifdef io_uring_sqe_cmd
+#define zcopy_compat_sqe_cmd	io_uring_sqe_cmd
+#else
+#define zcopy_compat_sqe_cmd(sqe, type)	((const type *)io_uring_sqe_cmd(sqe))
+#endif
+
+/*
+ * Defines @name, to be passed to io_uring_cmd_complete_in_task(), which calls
+ * @run(cmd, issue_flags, dead). @dead: the task that it is run for is gone.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define ZCOPY_COMPAT_TASK_WORK(name, run)				\
+static void name(struct io_uring_cmd *cmd, unsigned int issue_flags)	\
+{									\
+	run(cmd, issue_flags, issue_flags & IO_URING_F_TASK_DEAD);	\
+}
+#else
+#define ZCOPY_COMPAT_TASK_WORK(name, run)				\
+static void name(struct io_tw_req req, io_tw_token_t tw)		\
+{									\
+	run(io_uring_cmd_from_tw(req),					\
+	    IO_URING_CMD_TASK_WORK_ISSUE_FLAGS, tw.cancel);		\
+}
+#endif
+
+/* Asked, without a check that it is there, who else has the file open. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define ZCOPY_COMPAT_LEASE_CONFLICT(function)
+#else
+#define ZCOPY_COMPAT_LEASE_CONFLICT(function)	.lm_open_conflict = (function),
+#endif
+
+/* The lock that keeps holes from being punched meanwhile has become the caller's. */
+static inline void zcopy_compat_ra_unbounded(struct readahead_control *ractl,
+					     unsigned long pages)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+	page_cache_ra_unbounded(ractl, pages, 0);
+#else
+	filemap_invalidate_lock_shared(ractl->mapping);
+	page_cache_ra_unbounded(ractl, pages, 0);
+	filemap_invalidate_unlock_shared(ractl->mapping);
+#endif
+}
+
+#endif /* __KERNEL__ */
 #endif /* ZCOPY_COMPAT_H */

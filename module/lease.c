@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/timer.h>
 
+#include "compat.h"
 #include "context.h"
 #include "lease.h"
 #include "submitter.h"
@@ -103,9 +104,16 @@ static bool lease_break(struct file_lease *file_lease)
 	return false;
 }
 
+/* Who has the file open for writing keeps it, as fcntl(F_SETLEASE) has it. */
+static int __maybe_unused lease_conflict(struct file *file, int type)
+{
+	return inode_is_open_for_write(file_inode(file)) ? -EAGAIN : 0;
+}
+
 static const struct lease_manager_operations lease_operations = {
 	.lm_break = lease_break,
 	.lm_change = lease_modify,
+	ZCOPY_COMPAT_LEASE_CONFLICT(lease_conflict)
 };
 
 static int set_lease(struct zcopy_lease *lease)

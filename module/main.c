@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Starts and stops the others. */
+#define ZCOPY_COMPAT_TELLS
 #include <linux/module.h>
 #include <linux/stringify.h>
 #include <linux/utsname.h>

@@ -8,9 +8,9 @@
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/pagevec.h>
 #include <linux/rcupdate.h>
 #include <linux/shmem_fs.h>
+#include <linux/writeback.h>
 
 #include "batch.h"
 #include "pagecache.h"

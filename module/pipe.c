@@ -96,6 +96,8 @@ static ssize_t fill(struct pipe_inode_info *pipe,
 
 	for (i = 0; i < batch->nr; i++) {
 		const struct bio_vec *vec = &batch->vecs[i];
+		struct folio *folio = page_folio(vec->bv_page);
+		const size_t first = folio_page_idx(folio, vec->bv_page);
 		size_t done = 0;
 
 		/* A pipe's readers expect no buffer to leave its page. */
@@ -105,8 +107,8 @@ static ssize_t fill(struct pipe_inode_info *pipe,
 					 PAGE_SIZE - offset_in_page(offset));
 			int err;
 
-			err = add(pipe, nth_page(vec->bv_page,
-						 offset >> PAGE_SHIFT),
+			err = add(pipe, folio_page(folio, first +
+						   (offset >> PAGE_SHIFT)),
 				  offset_in_page(offset), len, copy);
 			if (err)
 				return sent ?: err;

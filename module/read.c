@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
+#include "compat.h"
 #include "context.h"
 #include "pagecache.h"
 #include "read.h"
@@ -43,7 +44,7 @@ static void ask_exactly(const struct zcopy_need *need, pgoff_t index,
 				 need->ra, mapping, index);
 		unsigned long n = min(pages, piece);
 
-		page_cache_ra_unbounded(&ractl, n, 0);
+		zcopy_compat_ra_unbounded(&ractl, n);
 		index += n;
 		pages -= n;
 	}

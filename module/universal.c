@@ -95,6 +95,13 @@ static ssize_t ask(struct file *file, struct pipe_inode_info *pipe, loff_t *pos,
 	return err ?: copy_splice_read(file, pos, pipe, len, 0);
 }
 
+/* Drop the buffers of a pipe from slot @from on. */
+static void discard(struct pipe_inode_info *pipe, unsigned int from)
+{
+	while (pipe->head > from)
+		pipe_buf_release(pipe, pipe_buf(pipe, --pipe->head));
+}
+
 /* Read on at @pos. Returns bytes, 0 at the end of the file, or an error. */
 static ssize_t read_some(struct file *file, struct pipe_inode_info *pipe,
 			 loff_t pos, size_t len)
@@ -133,7 +140,7 @@ static ssize_t read_some(struct file *file, struct pipe_inode_info *pipe,
 		skip -= n;
 		got += buf->len;
 	}
-	pipe_discard_from(pipe, i);
+	discard(pipe, i);
 	if (got)
 		return got;
 	/* The page was truncated meanwhile. */
@@ -208,7 +215,7 @@ unsigned int zcopy_universal_pages(const struct zcopy_stretch *stretch)
 /* Drop the references of a stretch. */
 void zcopy_universal_drop(struct zcopy_stretch *stretch)
 {
-	pipe_discard_from(&stretch->pipe, 0);
+	discard(&stretch->pipe, 0);
 	kfree(stretch);
 }
 

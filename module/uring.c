@@ -3,10 +3,10 @@
  * The io_uring door: an SQE becomes a transfer of the queue, its completion a
  * CQE. A request is completed in one place, finish_cmd().
  */
-#include <linux/io_uring/cmd.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "context.h"
 #include "queue.h"
 #include "runner.h"
@@ -23,30 +23,33 @@ static struct zcopy_record **pdu_record(struct io_uring_cmd *cmd)
 	return &io_uring_cmd_to_pdu(cmd, struct uring_pdu)->record;
 }
 
-/* The submitter's context, or that of a ring that is going away. */
+/* The submitter's context, or that of a ring that is going away: @dead. */
 static void finish_cmd(struct io_uring_cmd *cmd, struct zcopy_record *record,
-		       unsigned int issue_flags)
+		       unsigned int issue_flags, bool dead)
 {
 	const struct zcopy_completion *completion = &record->completion;
 	u64 bytes = completion->bytes;
 	ssize_t res = completion->error ?: (ssize_t)min_t(u64, bytes, INT_MAX);
 
 	/* Of a dead task there is no memory to write to. */
-	if (!(issue_flags & IO_URING_F_TASK_DEAD) &&
+	if (!dead &&
 	    copy_to_user(u64_to_user_ptr(record->answer), completion,
 			 sizeof(*completion)))
 		res = -EFAULT;
 	zcopy_queue_forget_record(cmd->file->private_data);
 	/* The context may be gone now. */
-	io_uring_cmd_done(cmd, res, bytes, issue_flags);
+	zcopy_compat_cmd_done(cmd, res, bytes, issue_flags);
 	/* Not before: a cancellation looks at it until the request is done. */
 	kfree(record);
 }
 
-static void finish_in_task(struct io_uring_cmd *cmd, unsigned int issue_flags)
+static void finish_in_turn(struct io_uring_cmd *cmd, unsigned int issue_flags,
+			   bool dead)
 {
-	finish_cmd(cmd, *pdu_record(cmd), issue_flags);
+	finish_cmd(cmd, *pdu_record(cmd), issue_flags, dead);
 }
+
+ZCOPY_COMPAT_TASK_WORK(finish_in_task, finish_in_turn)
 
 /* A transfer whose request went asynchronous ended. Any process context. */
 static void complete_cmd(struct zcopy_record *record)
@@ -75,7 +78,7 @@ static bool is_own(struct io_uring_cmd *cmd)
 static int read_sqe(struct io_uring_cmd *cmd, struct zcopy_transfer *transfer,
 		    u64 *answer)
 {
-	const struct zcopy_uring *sqe = io_uring_sqe_cmd(cmd->sqe);
+	const struct zcopy_uring *sqe = zcopy_compat_sqe_cmd(cmd->sqe, struct zcopy_uring);
 	bool own = is_own(cmd);
 	u64 from;
 
@@ -137,7 +140,7 @@ int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		if (err != -EAGAIN)
 			return err;
 		/* Returned, it would only be tried again by another thread. */
-		io_uring_cmd_done(cmd, err, 0, issue_flags);
+		zcopy_compat_cmd_done(cmd, err, 0, issue_flags);
 		return -EIOCBQUEUED;
 	}
 	record->cmd = cmd;
@@ -155,6 +158,6 @@ int zcopy_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		if (issued)	/* may be complete by now, and gone */
 			return -EIOCBQUEUED;
 	}
-	finish_cmd(cmd, record, issue_flags);
+	finish_cmd(cmd, record, issue_flags, false);
 	return -EIOCBQUEUED;
 }
