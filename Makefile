@@ -31,6 +31,8 @@ KDIR = $(vm_kernel)/build
 else
 KDIR = /lib/modules/$(shell uname -r)/build
 endif
+# Headers of another suite of Debian are used in a root tree of it.
+inside = $(patsubst %,$(vm)/inside.sh %,$(realpath $(dir $(KDIR))root))
 missing_headers = $(shell packaging/headers.sh '$(KDIR)' '$(shell uname -r)')
 release = $(eval release := $$(if $$(missing_headers),$$(error $$(missing_headers)))$$(shell \
 	cat $$(KDIR)/include/config/kernel.release))$(release)
@@ -67,8 +69,11 @@ Verbs:
   make help         print this
 
 Variables:
-  KERNEL=<version>  a Debian kernel, like 6.12.1+deb13, for demo, check, vm and
-                    modules; default: in the VM the newest 6.12 of this suite
+  KERNEL=<version>  a Debian kernel, for demo, check, vm and modules: whole, like
+                    6.12.1+deb13, or the newest that begins so, like 7.3; of
+                    another suite like 6.12/trixie. Default: in the VM the newest
+                    6.12 of this host's suite
+  KERNEL=all        check: one after the other, with a table at the end
   KDIR=<folder>     kernel headers to build and install the module with
   DEBUG=yes         vm: in the kernel of check-debug
   FULL=1            check-debug: the slow tests too (two hours); there and in check
@@ -95,7 +100,7 @@ deps:
 modules:
 	@mkdir -p $(objects)
 	@cp -rsf $(addprefix $(CURDIR)/,Kbuild module uapi) $(objects)/
-	$(Q)set -o pipefail; $(MAKE) -C $(KDIR) M=$(objects) V=$(V) modules | \
+	$(Q)set -o pipefail; $(inside) $(MAKE) -C $(KDIR) M=$(objects) V=$(V) modules | \
 		sed -u 's|$(objects)/||'
 
 lib:
@@ -118,9 +123,14 @@ demo: deps
 	@$(build_for_vm) modules lib
 	@$(vm)/demo.sh $(vm_kernel) $(CURDIR)/$(vm_build)/module/zcopy.ko
 
+ifeq ($(KERNEL),all)
+check:
+	@$(vm)/check-all.sh
+else
 check: deps
 	@$(build_for_vm) modules tests
 	@$(vm)/check.sh $(vm_kernel) $(CURDIR)/$(vm_build)
+endif
 
 tests-list:
 	@$(MAKE) -s -C selftests list
@@ -223,7 +233,7 @@ style-checkpatch-module:
 	@$(checkpatch) --file $(filter-out %/trace.h %/compat.h,$(addprefix ../,$(wildcard \
 		module/*.[ch] uapi/linux/*.h)))
 	@$(checkpatch) --ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT --file ../module/trace.h
-	@$(checkpatch) --ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON,MACRO_ARG_REUSE --file ../module/compat.h
+	@$(checkpatch) --ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON,MACRO_ARG_REUSE,MACRO_ARG_UNUSED --file ../module/compat.h
 
 # A typedef of illumos, and a macro that picks one of its arguments.
 style-checkpatch-userlib:

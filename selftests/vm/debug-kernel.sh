@@ -15,7 +15,10 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 fragment=$vm_dir/debug.config
 options=$(grep -E '^(# )?CONFIG_' "$fragment")
 state=$({ printf '%s\n' "$options"; gcc --version; } | sha256sum | cut -c1-16)
-headers=linux-headers-$(kernel_release)
+choose_kernel
+[[ -z $suite ]] || die "the debug kernel is built from this host's own suite only," \
+	"which has no kernel $KERNEL"
+headers=linux-headers-$release
 version=$(package_field "$headers" Version)
 series=$(cut -d. -f1,2 <<<"${headers#linux-headers-}")
 target=$cache_dir/kernel/debug_${version#*:}_$state

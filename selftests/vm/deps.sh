@@ -23,14 +23,13 @@ packages=(
 	sparse perl shellcheck codespell                # make style
 )
 
-# The headers' own needs: their compiler, and libraries of their programs.
-release=$(kernel_release)
-kbuild=$(package_depends "linux-headers-$release" | grep '^linux-kbuild-')
-mapfile -t -O "${#packages[@]}" packages < <(
-	for package in "linux-headers-$release" "$kbuild"; do
-		package_depends "$package"
-	done | grep -v '^linux-'
-)
+# Headers of another suite are used in a root tree of it.
+choose_kernel
+if [[ -n $suite ]]; then
+	packages+=(mmdebstrap debian-archive-keyring)
+else
+	mapfile -t -O "${#packages[@]}" packages < <(headers_need)
+fi
 
 missing=()
 for package in "${packages[@]}"; do

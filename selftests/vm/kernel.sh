@@ -9,11 +9,12 @@
 #   build     headers to build modules with
 #   lib       lib/modules/<release>, with modules.dep made
 #   source    scripts/ and tools/testing/selftests/ of the kernel's source
+#   root      the root tree to use the headers in; only if it is not the host's
 
 # shellcheck source=selftests/vm/packages.sh
 source "$(dirname "$0")/packages.sh"
 
-release=$(kernel_release)
+choose_kernel
 version=$(package_field "linux-headers-$release" Version)
 target=$cache_dir/kernel/${release}_${version#*:}
 
@@ -36,27 +37,36 @@ rm -rf "$cache_dir"/kernel/new.*
 new=$(mktemp -d "$cache_dir/kernel/new.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 
-image=linux-image-$release
-[[ -n $(package_field "$image" Version) ]] || image+=-unsigned
+# The package of an image was split by Linux 6.19.
+images=("linux-image-$release")
+[[ -n $(package_field "${images[0]}" Version) ]] || images=("${images[0]}-unsigned")
+mapfile -t -O 1 images < <(package_depends "${images[0]}" |
+	grep -E '^linux-(base|binary|modules)-' || true)
 series=$(cut -d. -f1,2 <<<"$release")
 mapfile -t debs < <(
-	printf '%s\n' "$image" "linux-headers-$release" "linux-source-$series"
+	printf '%s\n' "${images[@]}" "linux-headers-$release" "linux-source-$series"
 	package_depends "linux-headers-$release" |
 		grep -E '^linux-(headers-.*-common|kbuild-.*)$'
 )
 
 download() {
 	# As root apt would want to fetch as another user, who cannot write here.
-	(cd "$new" && apt-get download -o APT::Sandbox::User=root \
-		"${debs[@]/%/=$version}" >&2)
+	(cd "$new" && apt-get download "${apt_options[@]}" \
+		-o APT::Sandbox::User=root "${debs[@]/%/=$version}" >&2)
 }
+
+root=''
+if [[ -n $suite ]]; then
+	mapfile -t needs < <(headers_need)
+	root=$("$vm_dir/root.sh" "$suite" binutils make "${needs[@]}")
+fi
 
 say "kernel: fetching $release (about 280 MB, once) into $cache_dir/kernel"
 download || { apt_update && download; } ||
 	die "apt could not fetch kernel $release, version $version"
 
 say "kernel: unpacking (about half a minute)"
-for deb in "$new"/linux-{image,headers,kbuild}-*.deb; do
+for deb in "$new"/linux-[!s]*.deb; do
 	dpkg-deb --fsys-tarfile "$deb" |
 		tar -x -C "$new" --exclude=./usr/share
 done
@@ -84,7 +94,10 @@ headers=usr/src/linux-headers-$release
 sed -i 's|/usr/src/|$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../|' \
 	"$new/$headers/Makefile"
 ln -s "$headers" "$new/build"
-ln -s "boot/vmlinuz-$release" "$new/vmlinuz"
+vmlinuz=boot/vmlinuz-$release
+[[ -f $new/$vmlinuz ]] || vmlinuz=usr/lib/modules/$release/vmlinuz
+ln -s "$vmlinuz" "$new/vmlinuz"
+[[ -z $root ]] || ln -s "$root" "$new/root"
 printf '%s\n' "$release" >"$new/release"
 
 mv "$new" "$target"
