@@ -10,9 +10,10 @@
 #include <linux/version.h>
 
 /*
- * Fragments without references of their own, and pages that nobody may write to,
- * rest on what the network stack was taught in 2026. A release that lacks some of it
- * lets users write to files that they may only read, or to memory that is free:
+ * That pages are released when the network has let go of them, and that nobody
+ * writes to them meanwhile, rests on what the network stack was taught in 2026. A
+ * release that lacks some of it lets users write to files that they may only read,
+ * or tells them too early:
  *
  *   6.12    .87 ESP does not decrypt shared fragments in place, .92 GRO does not
  *           merge packets that a flight waits for, .94 pedit copies all that it

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The tracked sink: what a gather list referenced stays referenced until the
- * network has let go of the last skb made of it. The fragments have no
- * references of their own where the skb allows that.
+ * network has let go of the last skb made of it. The fragments have references
+ * of their own: who is told too early that the network has let go frees nothing.
  */
 #include <linux/hash.h>
 #include <linux/mm.h>
@@ -372,15 +372,10 @@ static int attach(struct sk_buff *skb, struct iov_iter *from, size_t length)
 	size_t skip = from->iov_offset;
 	unsigned int nr = shared->nr_frags;
 	size_t left = wanted;
-	bool managed;
 
 	/* The only error that ends the call. */
 	if (!wanted)
 		return -EFAULT;
-	/* Fragments with references of their own cannot be told from others. */
-	if (!nr)
-		shared->flags |= SKBFL_MANAGED_FRAG_REFS;
-	managed = skb_zcopy_managed(skb);
 
 	while (left) {
 		skb_frag_t *last = nr ? &shared->frags[nr - 1] : NULL;
@@ -393,8 +388,7 @@ static int attach(struct sk_buff *skb, struct iov_iter *from, size_t length)
 		} else if (nr < MAX_SKB_FRAGS) {
 			__skb_fill_page_desc_noacc(shared, nr++, vec->bv_page,
 						   offset, n);
-			if (!managed)
-				get_page(vec->bv_page);
+			get_page(vec->bv_page);
 		} else {
 			break;
 		}

@@ -151,17 +151,18 @@ static struct route route_of(struct sock *sk)
 }
 
 /*
- * Gather lists from so many bytes on go to the tracked sink: below that a
- * flight costs as much as the references that the fragments then do not need.
+ * Gather lists from so many bytes on go to the tracked sink: it puts them on packets
+ * in whole stretches, where the splice sink goes from page to page. Below that a
+ * flight costs as much.
  */
 static unsigned int track_from = SZ_8K;
 module_param(track_from, uint, 0644);
 MODULE_PARM_DESC(track_from,
-		 "Bytes at once from which on pages are tracked rather than referenced by each packet (default 8192)");
+		 "Bytes at once from which on pages are tracked until the network has let go of them (default 8192)");
 
 enum way {
-	WAY_SPLICE,	/* the fragments have references of their own */
-	WAY_TRACK,	/* a flight has them; TCP only */
+	WAY_SPLICE,	/* only the fragments have references */
+	WAY_TRACK,	/* a flight has them, too; TCP only */
 	WAY_COPY,	/* the socket copies, and a flight ends at once */
 };
 
