@@ -69,6 +69,9 @@ void disk_make(void)
 	must(!run(DMSETUP "create " NAME " --table '0 %llu linear %s 0'",
 		  SIZE / SECTOR, loop) && !run(DMSETUP "mknodes " NAME),
 	     "make the device");
+	/* As the other disks: newer kernels have it read ahead much more. */
+	must(!run("echo 128 >/sys/block/$(dmsetup info -c --noheadings -o blkdevname " NAME
+		  ")/queue/read_ahead_kb"), "set its readahead");
 	must(!run("mkfs.ext4 -q -O ^has_journal -b 4096 " NODE) &&
 	     !run("mount -t ext4 -o noatime " NODE " %s", place),
 	     "mount the disk");

