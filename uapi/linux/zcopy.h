@@ -376,15 +376,16 @@ struct zcopy_cancel {
  * sent and @completion keeps its value) or ended by an error, which @completion
  * holds too, with the bytes that went. Otherwise cqe->res is the bytes, or INT_MAX
  * if they are more; @completion always has the exact number, and so has big_cqe[0]
- * in a ring with IORING_SETUP_CQE32. @completion is written before the CQE can be
- * seen, unless the thread that submitted has exited: then it keeps its value.
+ * in a ring with IORING_SETUP_CQE32, or with IORING_SETUP_CQE_MIXED, where each of
+ * these CQEs is a large one. @completion is written before the CQE can be seen,
+ * unless the thread that submitted has exited: then it keeps its value.
  *
  * These transfers count for the context's limits as others do. Their
  * completions come from the ring, not from read() or ZCOPY_IOC_SUBMIT, but for
  * the second one of %ZCOPY_NOTIFY.
  * ZCOPY_IOC_CANCEL ends them, and so does the exit of the ring;
- * IORING_OP_ASYNC_CANCEL does not find requests of devices (Linux 6.12). A ring
- * with IORING_SETUP_IOPOLL gets -EOPNOTSUPP.
+ * IORING_OP_ASYNC_CANCEL does not find requests of devices (Linux 6.12 to 7.3). A
+ * ring with IORING_SETUP_IOPOLL gets -EOPNOTSUPP on Linux 6.12; on 7.3 it is served.
  */
 struct zcopy_uring {
 	__u64 transfer;
