@@ -17,6 +17,7 @@
 #include "device.h"
 #include "limits.h"
 #include "queue.h"
+#include "record.h"
 #include "runner.h"
 #include "send.h"
 #include "sink.h"
@@ -184,12 +185,12 @@ static int do_submit(struct zcopy_context *context,
 	submit.accepted = submit_all(context, &submit, &submit.error);
 	err = 0;
 	if (submit.min_completions && !submit.error)
-		err = zcopy_queue_wait(context, submit.min_completions,
-				       submit.timeout < 0 ? KTIME_MAX :
-							    submit.timeout);
-	completed = zcopy_queue_deliver(context,
-					u64_to_user_ptr(submit.completions),
-					submit.max_completions);
+		err = zcopy_record_wait(context, submit.min_completions,
+					submit.timeout < 0 ? KTIME_MAX :
+							     submit.timeout);
+	completed = zcopy_record_read(context,
+				      u64_to_user_ptr(submit.completions),
+				      submit.max_completions);
 	submit.completed = max_t(ssize_t, completed, 0);
 	if (!submit.accepted && !submit.completed) {
 		if (completed < 0)
@@ -305,7 +306,7 @@ static ssize_t zcopy_read(struct file *file, char __user *to, size_t size,
 		return -EINVAL;
 	max = min_t(size_t, max, INT_MAX / sizeof(struct zcopy_completion));
 	for (;;) {
-		given = zcopy_queue_deliver(context, (void __user *)to, max);
+		given = zcopy_record_read(context, (void __user *)to, max);
 		if (given < 0)
 			return given;
 		if (given)

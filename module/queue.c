@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue of a context: what is accepted, and how completions get to the
- * program. Streams do the work in between.
+ * The queue of a context: what is accepted, and what becomes of it. Streams do the
+ * work in between, and records get completions to the program.
  */
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "cancel.h"
 #include "context.h"
 #include "lease.h"
-#include "limits.h"
-#include "mark.h"
 #include "queue.h"
+#include "record.h"
 #include "release.h"
 #include "request.h"
 #include "sink.h"
@@ -23,107 +21,10 @@
 #include "transfer.h"
 #include "user.h"
 
-/* Marks that are looked at in one go where there is no room. */
-#define SWEEP	64
-
-/* @marks: targets that failed count, too. */
-static bool has_room(struct zcopy_context *context, bool marks)
-{
-	unsigned int completions = context->nr_queued + context->nr_unread;
-
-	if (marks)
-		completions += context->nr_marks;
-	return context->nr_queued < zcopy_max_transfers() &&
-	       completions < zcopy_max_completions() &&
-	       context->memory_queued < zcopy_max_queued_memory();
-}
-
-/* Ditto, once more if there is none: targets that failed may be closed by now. */
-static bool has_room_if_swept(struct zcopy_context *context, bool marks,
-			      struct list_head *gone)
-{
-	if (has_room(context, marks))
-		return true;
-	zcopy_mark_sweep(context, SWEEP, gone);
-	return has_room(context, marks);
-}
-
 /* Does a program that sends this free itself of a target that failed? */
 static bool counts_marks(u32 flags, bool has_target)
 {
 	return has_target && !(flags & ZCOPY_RESUME);
-}
-
-/* One completion less is to come: who waits for it must not, and has room. */
-static void expect_less(struct zcopy_context *context, u32 memory)
-{
-	spin_lock(&context->lock);
-	context->nr_queued--;
-	context->memory_queued -= memory;
-	spin_unlock(&context->lock);
-	if (wq_has_sleeper(&context->wait))
-		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
-}
-
-/* A record for one completion to come, or an ERR_PTR. @marks: see has_room(). */
-static struct zcopy_record *expect(struct zcopy_context *context, bool marks)
-{
-	struct zcopy_record *record;
-	LIST_HEAD(gone);
-	bool room;
-
-	spin_lock(&context->lock);
-	/* A few each time: who closes a target wakes nobody. */
-	zcopy_mark_sweep(context, 2, &gone);
-	room = has_room_if_swept(context, marks, &gone);
-	context->nr_queued += room;
-	spin_unlock(&context->lock);
-	zcopy_mark_free_all(&gone);
-	if (!room)
-		return ERR_PTR(-EAGAIN);
-
-	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
-	if (!record) {
-		expect_less(context, 0);
-		return ERR_PTR(-ENOMEM);
-	}
-	zcopy_user_charge_anyway(context->user, ZCOPY_USE_MEMORY, sizeof(*record));
-	return record;
-}
-
-/* A record is about to be freed: nobody pays for it any more. */
-void zcopy_queue_forget_record(struct zcopy_context *context)
-{
-	zcopy_user_uncharge(context->user, ZCOPY_USE_MEMORY,
-			    sizeof(struct zcopy_record));
-}
-
-static void free_record(struct zcopy_context *context,
-			struct zcopy_record *record)
-{
-	zcopy_queue_forget_record(context);
-	kfree(record);
-}
-
-/* It does not come after all. */
-static void forget(struct zcopy_context *context, struct zcopy_record *record)
-{
-	expect_less(context, record->memory);
-	free_record(context, record);
-}
-
-/*
- * A transfer's memory counts until its last completion, which is this one. It
- * was let in while there was room, and may go beyond the limit.
- */
-static void charge(struct zcopy_xfer *xfer, struct zcopy_record *record)
-{
-	if (!xfer->memory)
-		return;
-	record->memory = xfer->memory;
-	spin_lock(&xfer->context->lock);
-	xfer->context->memory_queued += xfer->memory;
-	spin_unlock(&xfer->context->lock);
 }
 
 /* Prepare for the completion at the release. Return: 0, -EAGAIN or -ENOMEM. */
@@ -131,18 +32,19 @@ int zcopy_queue_expect_notice(struct zcopy_xfer *xfer)
 {
 	struct zcopy_record *record;
 
-	record = expect(xfer->context, counts_marks(xfer->flags, xfer->target));
+	record = zcopy_record_expect(xfer->context,
+				     counts_marks(xfer->flags, xfer->target));
 	if (IS_ERR(record))
 		return PTR_ERR(record);
 	xfer->notice = record;
-	charge(xfer, record);
+	zcopy_record_charge(record, xfer->context, xfer->memory);
 	return 0;
 }
 
 void zcopy_queue_forget_notice(struct zcopy_xfer *xfer)
 {
 	if (xfer->notice)
-		forget(xfer->context, xfer->notice);
+		zcopy_record_forget(xfer->context, xfer->notice);
 	xfer->notice = NULL;
 }
 
@@ -165,6 +67,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 	struct zcopy_context *context = submitter->context;
 	struct zcopy_record *record;
 	struct zcopy_xfer *xfer;
+	bool marks;
 	int err;
 
 	/* Who submits pays for the transfer, who opened the device for completions. */
@@ -172,8 +75,8 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 	    (context->user != submitter->user &&
 	     !zcopy_user_has_room(context->user)))
 		return ERR_PTR(-EAGAIN);
-	record = expect(context, counts_marks(transfer->flags,
-					      transfer->target != ZCOPY_LOAD));
+	marks = counts_marks(transfer->flags, transfer->target != ZCOPY_LOAD);
+	record = zcopy_record_expect(context, marks);
 	if (IS_ERR(record))
 		return record;
 	xfer = zcopy_request_build(submitter, transfer, &zcopy_queue_ops, true);
@@ -190,7 +93,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 		if (err)
 			goto refuse_xfer;
 	} else {
-		charge(xfer, record);
+		zcopy_record_charge(record, xfer->context, xfer->memory);
 	}
 	record->complete = complete;
 	record->xfer = xfer;
@@ -207,39 +110,8 @@ forget_notice:
 refuse_xfer:
 	zcopy_request_refuse(xfer, err);
 forget_record:
-	forget(context, record);
+	zcopy_record_forget(context, record);
 	return ERR_PTR(err == -ERESTARTNOINTR || err == -ESRCH ? -EINTR : err);
-}
-
-/* Give a completion, which is in its record, to the program. */
-static void deliver(struct zcopy_context *context, struct zcopy_record *record)
-{
-	const bool waited_for = record->complete;
-	bool issued = false, closing;
-
-	spin_lock(&context->lock);
-	closing = context->closing;
-	context->nr_queued--;
-	context->memory_queued -= record->memory;
-	if (waited_for) {
-		issued = record->issued;
-		/*
-		 * Unless it was issued, it is the door's from here on, which
-		 * looks without the lock.
-		 */
-		smp_store_release(&record->ended, true);
-	} else if (!closing) {
-		list_add_tail(&record->link, &context->done);
-		context->nr_unread++;
-	}
-	spin_unlock(&context->lock);
-
-	if (issued)
-		record->complete(record);
-	else if (!waited_for && closing)
-		free_record(context, record);
-	if (wq_has_sleeper(&context->wait))
-		wake_up_interruptible_poll(&context->wait, EPOLLIN | EPOLLOUT);
 }
 
 /*
@@ -266,7 +138,7 @@ static void over(struct zcopy_xfer *xfer)
 		xfer->record = NULL;
 		record->xfer = NULL;
 		spin_unlock(&context->lock);
-		deliver(context, record);
+		zcopy_record_deliver(context, record);
 	}
 	zcopy_release_leave(xfer);
 }
@@ -305,7 +177,7 @@ static void finish_release(struct zcopy_xfer *xfer)
 	zcopy_xfer_destroy(xfer);
 	if (record) {
 		record->completion = result;
-		deliver(context, record);
+		zcopy_record_deliver(context, record);
 	}
 }
 
@@ -360,88 +232,8 @@ static void lost(struct zcopy_xfer *xfer)
 	zcopy_xfer_strip(xfer);
 	if (record) {
 		record->completion = result;
-		deliver(context, record);
+		zcopy_record_deliver(context, record);
 	}
-}
-
-/*
- * Are there enough completions, or can none come? One that is being delivered
- * must be seen on one side or the other.
- */
-static bool is_wait_over(struct zcopy_context *context, unsigned int min)
-{
-	bool over;
-
-	if (READ_ONCE(context->nr_unread) >= min)
-		return true;
-	spin_lock(&context->lock);
-	over = context->nr_unread >= min || !context->nr_queued;
-	spin_unlock(&context->lock);
-	return over;
-}
-
-/**
- * zcopy_queue_wait - sleep until completions can be delivered
- * @context: anybody's
- * @min:     so many
- * @timeout: for so long; KTIME_MAX: for ever
- *
- * It does not wait for what cannot come: with no transfer under way it returns.
- *
- * Return: 0, -ETIME, or -ERESTARTSYS.
- */
-int zcopy_queue_wait(struct zcopy_context *context, unsigned int min,
-		     ktime_t timeout)
-{
-	return wait_event_interruptible_hrtimeout(context->wait,
-			is_wait_over(context, min), timeout);
-}
-
-/**
- * zcopy_queue_deliver - move completions to a program, each exactly once
- * @context: whose they are
- * @to:      room for @max
- * @max:     completions
- *
- * Return: how many; or if none: 0, there are none; -EFAULT; -EINTR.
- */
-ssize_t zcopy_queue_deliver(struct zcopy_context *context,
-			    struct zcopy_completion __user *to,
-			    unsigned int max)
-{
-	ssize_t given = 0;
-	int err = 0;
-
-	if (!max || !READ_ONCE(context->nr_unread))
-		return 0;
-	if (mutex_lock_interruptible(&context->reader))
-		return -EINTR;
-	while (given < max) {
-		struct zcopy_record *record;
-
-		spin_lock(&context->lock);
-		record = list_first_entry_or_null(&context->done,
-						  struct zcopy_record, link);
-		spin_unlock(&context->lock);
-		if (!record)
-			break;
-		/* Only who holds @reader takes records off. */
-		if (copy_to_user(&to[given], &record->completion,
-				 sizeof(record->completion))) {
-			err = -EFAULT;
-			break;
-		}
-		spin_lock(&context->lock);
-		list_del(&record->link);
-		context->nr_unread--;
-		spin_unlock(&context->lock);
-		free_record(context, record);
-		given++;
-	}
-	mutex_unlock(&context->reader);
-	if (given && wq_has_sleeper(&context->wait))
-		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
-	return given ?: err;
 }
 
 /*
@@ -464,20 +256,8 @@ static bool has_room_as_user(struct zcopy_context *context)
 __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 			  poll_table *wait)
 {
-	__poll_t events = 0;
-	LIST_HEAD(gone);
-	bool room;
-
 	poll_wait(file, &context->wait, wait);
-	room = has_room_as_user(context);
-	spin_lock(&context->lock);
-	if (context->nr_unread)
-		events |= EPOLLIN | EPOLLRDNORM;
-	if (room && has_room_if_swept(context, true, &gone))
-		events |= EPOLLOUT | EPOLLWRNORM;
-	spin_unlock(&context->lock);
-	zcopy_mark_free_all(&gone);
-	return events;
+	return zcopy_record_events(context, has_room_as_user(context));
 }
 
 /* What is told of a transfer that is to end and goes on untold until then. */
@@ -524,7 +304,7 @@ void zcopy_queue_cancel_record(struct zcopy_context *context,
 	spin_unlock(&context->lock);
 	zcopy_stream_end_cancelled(&cancelled);
 	if (untold)
-		deliver(context, record);
+		zcopy_record_deliver(context, record);
 }
 
 /* The time of a broken lease is over: end its transfer. */
@@ -616,16 +396,6 @@ void zcopy_queue_part(struct zcopy_context *context)
 /* The last descriptor is gone: end all transfers, forget all completions. */
 void zcopy_queue_close(struct zcopy_context *context)
 {
-	struct zcopy_record *record, *tmp;
-	LIST_HEAD(done);
-
-	spin_lock(&context->lock);
-	context->closing = true;
-	list_splice_init(&context->done, &done);
-	context->nr_unread = 0;
-	spin_unlock(&context->lock);
-
-	list_for_each_entry_safe(record, tmp, &done, link)
-		free_record(context, record);
+	zcopy_record_close(context);
 	zcopy_cancel_all(context, true);
 }

@@ -2,50 +2,15 @@
 #ifndef ZCOPY_QUEUE_H
 #define ZCOPY_QUEUE_H
 
-#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/poll.h>
 #include <linux/zcopy.h>
 
-struct io_uring_cmd;
 struct zcopy_context;
+struct zcopy_record;
 struct zcopy_submitter;
 struct zcopy_xfer;
 struct zcopy_xfer_ops;
-
-/**
- * struct zcopy_record - where the completion of a queued transfer goes
- * @link:       in zcopy_context.done, under zcopy_context.lock
- * @completion: set when the transfer ended
- * @xfer:       the transfer that this is to tell of, NULL once it has; under
- *              zcopy_context.lock
- * @parked:     @xfer is over and waits for its release; under
- *              zcopy_context.lock
- * @complete:   the door's, for who waits for this one alone: called when
- *              @completion is set and @issued, in any process context; or NULL
- * @cmd:        io_uring only: the request that waits for it; set before @issued
- * @memory:     bytes of the transfer's memory segments that count for the
- *              context's limit until this is delivered
- * @answer:     io_uring only: user address of the completion
- * @ended:      io_uring only: @completion is set, under zcopy_context.lock
- * @issued:     io_uring only: the request went asynchronous: whoever sets
- *              @ended behind this completes it, under zcopy_context.lock
- *
- * Allocated when a transfer is accepted, so that no completion is ever lost
- * for want of memory.
- */
-struct zcopy_record {
-	struct list_head link;
-	struct zcopy_completion completion;
-	struct zcopy_xfer *xfer;
-	void (*complete)(struct zcopy_record *record);
-	struct io_uring_cmd *cmd;
-	u64 answer;
-	u32 memory;
-	bool parked;
-	bool ended;
-	bool issued;
-};
 
 /* Of transfers of the queue, and of those that have a notice to come. */
 extern const struct zcopy_xfer_ops zcopy_queue_ops;
@@ -57,14 +22,8 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 				     struct list_head *ready);
 void zcopy_queue_leave_gap(struct zcopy_submitter *submitter,
 			   const struct zcopy_transfer *transfer);
-void zcopy_queue_forget_record(struct zcopy_context *context);
 int zcopy_queue_expect_notice(struct zcopy_xfer *xfer);
 void zcopy_queue_forget_notice(struct zcopy_xfer *xfer);
-int zcopy_queue_wait(struct zcopy_context *context, unsigned int min,
-		     ktime_t timeout);
-ssize_t zcopy_queue_deliver(struct zcopy_context *context,
-			    struct zcopy_completion __user *to,
-			    unsigned int max);
 __poll_t zcopy_queue_poll(struct zcopy_context *context, struct file *file,
 			  poll_table *wait);
 void zcopy_queue_cancel_record(struct zcopy_context *context,

@@ -9,6 +9,7 @@
 #include "compat.h"
 #include "context.h"
 #include "queue.h"
+#include "record.h"
 #include "runner.h"
 #include "submitter.h"
 #include "uring.h"
@@ -36,7 +37,7 @@ static void finish_cmd(struct io_uring_cmd *cmd, struct zcopy_record *record,
 	    copy_to_user(u64_to_user_ptr(record->answer), completion,
 			 sizeof(*completion)))
 		res = -EFAULT;
-	zcopy_queue_forget_record(cmd->file->private_data);
+	zcopy_record_uncharge(cmd->file->private_data);
 	/* The context may be gone now. */
 	zcopy_compat_cmd_done(cmd, res, bytes, issue_flags);
 	/* Not before: a cancellation looks at it until the request is done. */

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Records: completions that are to come, and how they get to the program. There is
+ * one for each before its transfer is accepted.
+ */
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "context.h"
+#include "limits.h"
+#include "mark.h"
+#include "record.h"
+#include "user.h"
+
+/* Marks that are looked at in one go where there is no room. */
+#define SWEEP	64
+
+/* @marks: targets that failed count, too. */
+static bool has_room(struct zcopy_context *context, bool marks)
+{
+	unsigned int completions = context->nr_queued + context->nr_unread;
+
+	if (marks)
+		completions += context->nr_marks;
+	return context->nr_queued < zcopy_max_transfers() &&
+	       completions < zcopy_max_completions() &&
+	       context->memory_queued < zcopy_max_queued_memory();
+}
+
+/* Ditto, once more if there is none: targets that failed may be closed by now. */
+static bool has_room_if_swept(struct zcopy_context *context, bool marks,
+			      struct list_head *gone)
+{
+	if (has_room(context, marks))
+		return true;
+	zcopy_mark_sweep(context, SWEEP, gone);
+	return has_room(context, marks);
+}
+
+/* One completion less is to come: who waits for it must not, and has room. */
+static void expect_less(struct zcopy_context *context, u32 memory)
+{
+	spin_lock(&context->lock);
+	context->nr_queued--;
+	context->memory_queued -= memory;
+	spin_unlock(&context->lock);
+	if (wq_has_sleeper(&context->wait))
+		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
+}
+
+/* A record for one completion to come, or an ERR_PTR. @marks: see has_room(). */
+struct zcopy_record *zcopy_record_expect(struct zcopy_context *context, bool marks)
+{
+	struct zcopy_record *record;
+	LIST_HEAD(gone);
+	bool room;
+
+	spin_lock(&context->lock);
+	/* A few each time: who closes a target wakes nobody. */
+	zcopy_mark_sweep(context, 2, &gone);
+	room = has_room_if_swept(context, marks, &gone);
+	context->nr_queued += room;
+	spin_unlock(&context->lock);
+	zcopy_mark_free_all(&gone);
+	if (!room)
+		return ERR_PTR(-EAGAIN);
+
+	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
+	if (!record) {
+		expect_less(context, 0);
+		return ERR_PTR(-ENOMEM);
+	}
+	zcopy_user_charge_anyway(context->user, ZCOPY_USE_MEMORY, sizeof(*record));
+	return record;
+}
+
+/* A record is about to be freed: nobody pays for it any more. */
+void zcopy_record_uncharge(struct zcopy_context *context)
+{
+	zcopy_user_uncharge(context->user, ZCOPY_USE_MEMORY,
+			    sizeof(struct zcopy_record));
+}
+
+static void free_record(struct zcopy_context *context,
+			struct zcopy_record *record)
+{
+	zcopy_record_uncharge(context);
+	kfree(record);
+}
+
+/* It does not come after all. */
+void zcopy_record_forget(struct zcopy_context *context, struct zcopy_record *record)
+{
+	expect_less(context, record->memory);
+	free_record(context, record);
+}
+
+/*
+ * A transfer's memory counts until its last completion, which is this one. It
+ * was let in while there was room, and may go beyond the limit.
+ */
+void zcopy_record_charge(struct zcopy_record *record, struct zcopy_context *context,
+			 u32 memory)
+{
+	if (!memory)
+		return;
+	record->memory = memory;
+	spin_lock(&context->lock);
+	context->memory_queued += memory;
+	spin_unlock(&context->lock);
+}
+
+/* Give a completion, which is in its record, to the program. */
+void zcopy_record_deliver(struct zcopy_context *context, struct zcopy_record *record)
+{
+	const bool waited_for = record->complete;
+	bool issued = false, closing;
+
+	spin_lock(&context->lock);
+	closing = context->closing;
+	context->nr_queued--;
+	context->memory_queued -= record->memory;
+	if (waited_for) {
+		issued = record->issued;
+		/*
+		 * Unless it was issued, it is the door's from here on, which
+		 * looks without the lock.
+		 */
+		smp_store_release(&record->ended, true);
+	} else if (!closing) {
+		list_add_tail(&record->link, &context->done);
+		context->nr_unread++;
+	}
+	spin_unlock(&context->lock);
+
+	if (issued)
+		record->complete(record);
+	else if (!waited_for && closing)
+		free_record(context, record);
+	if (wq_has_sleeper(&context->wait))
+		wake_up_interruptible_poll(&context->wait, EPOLLIN | EPOLLOUT);
+}
+
+/*
+ * Are there enough completions, or can none come? One that is being delivered
+ * must be seen on one side or the other.
+ */
+static bool is_wait_over(struct zcopy_context *context, unsigned int min)
+{
+	bool over;
+
+	if (READ_ONCE(context->nr_unread) >= min)
+		return true;
+	spin_lock(&context->lock);
+	over = context->nr_unread >= min || !context->nr_queued;
+	spin_unlock(&context->lock);
+	return over;
+}
+
+/**
+ * zcopy_record_wait - sleep until completions can be delivered
+ * @context: anybody's
+ * @min:     so many
+ * @timeout: for so long; KTIME_MAX: for ever
+ *
+ * It does not wait for what cannot come: with no transfer under way it returns.
+ *
+ * Return: 0, -ETIME, or -ERESTARTSYS.
+ */
+int zcopy_record_wait(struct zcopy_context *context, unsigned int min,
+		      ktime_t timeout)
+{
+	return wait_event_interruptible_hrtimeout(context->wait,
+			is_wait_over(context, min), timeout);
+}
+
+/**
+ * zcopy_record_read - move completions to a program, each exactly once
+ * @context: whose they are
+ * @to:      room for @max
+ * @max:     completions
+ *
+ * Return: how many; or if none: 0, there are none; -EFAULT; -EINTR.
+ */
+ssize_t zcopy_record_read(struct zcopy_context *context,
+			  struct zcopy_completion __user *to,
+			  unsigned int max)
+{
+	ssize_t given = 0;
+	int err = 0;
+
+	if (!max || !READ_ONCE(context->nr_unread))
+		return 0;
+	if (mutex_lock_interruptible(&context->reader))
+		return -EINTR;
+	while (given < max) {
+		struct zcopy_record *record;
+
+		spin_lock(&context->lock);
+		record = list_first_entry_or_null(&context->done,
+						  struct zcopy_record, link);
+		spin_unlock(&context->lock);
+		if (!record)
+			break;
+		/* Only who holds @reader takes records off. */
+		if (copy_to_user(&to[given], &record->completion,
+				 sizeof(record->completion))) {
+			err = -EFAULT;
+			break;
+		}
+		spin_lock(&context->lock);
+		list_del(&record->link);
+		context->nr_unread--;
+		spin_unlock(&context->lock);
+		free_record(context, record);
+		given++;
+	}
+	mutex_unlock(&context->reader);
+	if (given && wq_has_sleeper(&context->wait))
+		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
+	return given ?: err;
+}
+
+/* What poll(2) says of completions, and of room for them. @room: elsewhere. */
+__poll_t zcopy_record_events(struct zcopy_context *context, bool room)
+{
+	__poll_t events = 0;
+	LIST_HEAD(gone);
+
+	spin_lock(&context->lock);
+	if (context->nr_unread)
+		events |= EPOLLIN | EPOLLRDNORM;
+	if (room && has_room_if_swept(context, true, &gone))
+		events |= EPOLLOUT | EPOLLWRNORM;
+	spin_unlock(&context->lock);
+	zcopy_mark_free_all(&gone);
+	return events;
+}
+
+/* Nobody is left to be told anything. */
+void zcopy_record_close(struct zcopy_context *context)
+{
+	struct zcopy_record *record, *tmp;
+	LIST_HEAD(done);
+
+	spin_lock(&context->lock);
+	context->closing = true;
+	list_splice_init(&context->done, &done);
+	context->nr_unread = 0;
+	spin_unlock(&context->lock);
+
+	list_for_each_entry_safe(record, tmp, &done, link)
+		free_record(context, record);
+}
