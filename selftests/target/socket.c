@@ -106,9 +106,9 @@ FIXTURE_VARIANT_ADD(refused, alg_operation)
 
 FIXTURE_SETUP(refused)
 {
-	if (variant->module)
-		ASSERT_EQ(0, run("modprobe $(echo %s | tr A-Z a-z)",
-				 variant->module));
+	if (variant->module && run("modprobe -q $(echo %s | tr A-Z a-z)",
+				   variant->module))
+		SKIP(return, "this kernel has no AF_%s", variant->module);
 	watch_begin(&self->watch);
 	self->device = device_open();
 	file_make(&self->file, TMPFS, 64 * KIB, 41);
