@@ -125,13 +125,11 @@ TEST_F(exact, without_page_cache)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(cuts); i++) {
-		char path[64];
 		struct file file;
 		int fd;
 
 		file_make(&file, EXT4, cuts[i], SEED);
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", file.fd);
-		fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+		fd = open_again(file.fd, O_RDONLY | O_DIRECT);
 		ASSERT_LE(0, fd);
 		ask(_metadata, self, variant->door, TCP4, &file, fd, cuts[i]);
 		close(fd);

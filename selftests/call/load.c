@@ -154,15 +154,13 @@ TEST_F(load, refused)
 		.offset = 1,
 	};
 	struct zcopy_completion completion;
-	char path[64];
 	int fd;
 
 	EXPECT_EQ(-EINVAL, fly(variant->door, self->device, &transfer, &completion));
 	transfer.offset = 0;
 	transfer.flags = ZCOPY_NOCACHE;
 	EXPECT_EQ(-EINVAL, fly(variant->door, self->device, &transfer, &completion));
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->file.fd);
-	fd = open(path, O_RDONLY | O_DIRECT);
+	fd = open_again(self->file.fd, O_RDONLY | O_DIRECT);
 	ASSERT_LE(0, fd);
 	segment.fd = fd;
 	EXPECT_EQ(-EOPNOTSUPP, load(self, variant->door, &segment, 0, &completion));

@@ -172,10 +172,7 @@ static int listening(void)
 
 static int reopened(FIXTURE_DATA(refuse) *self, int flags)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->file.rw);
-	return keep(self, open(path, flags | O_CLOEXEC));
+	return keep(self, open_again(self->file.rw, flags));
 }
 
 /* Many kernels have none. */

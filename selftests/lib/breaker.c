@@ -6,16 +6,6 @@
 
 #define BREAK_TIME	"/proc/sys/fs/lease-break-time"
 
-static int open_again(const struct file *file, int flags)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
-	fd = open(path, flags | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 static int change(const struct file *file, enum breaking how)
 {
 	char path[64];
@@ -25,9 +15,9 @@ static int change(const struct file *file, enum breaking how)
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
 		return truncate(path, 0) ? -errno : 0;
 	}
-	fd = open_again(file, how == OPEN_WRITE ? O_WRONLY : O_RDWR | O_TRUNC);
+	fd = open_again(file->fd, how == OPEN_WRITE ? O_WRONLY : O_RDWR | O_TRUNC);
 	if (fd < 0)
-		return fd;
+		return -errno;
 	close(fd);
 	return 0;
 }
@@ -79,10 +69,10 @@ int breaker_finish(struct breaker *breaker)
 
 int open_nonblocking(const struct file *file, int flags)
 {
-	int fd = open_again(file, flags | O_NONBLOCK);
+	int fd = open_again(file->fd, flags | O_NONBLOCK);
 
 	if (fd < 0)
-		return fd;
+		return -errno;
 	close(fd);
 	return 0;
 }
@@ -93,7 +83,7 @@ void file_seal(struct file *file)
 
 	if (fsync(file->rw))
 		die("fsync");
-	fd = open_again(file, O_RDONLY);
+	fd = open_again(file->fd, O_RDONLY);
 	if (fd < 0 || dup3(fd, file->rw, O_CLOEXEC) < 0)
 		die("give up writing to a file");
 	close(fd);

@@ -31,6 +31,14 @@ unsigned int alarm(unsigned int seconds)
 	return before.it_value.tv_sec;
 }
 
+int open_again(int fd, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC);
+}
+
 bool patience(uint64_t *since)
 {
 	struct timespec time;

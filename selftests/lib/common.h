@@ -62,6 +62,9 @@ int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* False when the file, one of the kernel's own, does not take it. */
 bool write_text(const char *path, const char *text);
 
+/* The file of a descriptor, opened anew; or -1. */
+int open_again(int fd, int flags);
+
 /* Allow this process so many descriptors. */
 void descriptors_allow(size_t nr);
 

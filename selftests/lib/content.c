@@ -79,13 +79,10 @@ const char *directory(enum filesystem filesystem)
 
 static int reopen(int fd, int flags)
 {
-	char path[64];
-	int new;
+	int new = open_again(fd, flags);
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	new = open(path, flags | O_CLOEXEC);
 	if (new < 0)
-		die("open %s", path);
+		die("open a file again");
 	return new;
 }
 

@@ -52,10 +52,7 @@ static int must(int fd)
 
 static int reopen(int fd, int flags)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return must(open(path, flags | O_CLOEXEC));
+	return must(open_again(fd, flags));
 }
 
 /* What is sent from; the far end is where it was put in, if anywhere. */

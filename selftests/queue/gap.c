@@ -5,16 +5,12 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
 #include "lib/disk.h"
-#include "lib/parameter.h"
 #include "lib/ring.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
@@ -306,15 +302,6 @@ TEST_F(gap, file_was_punched)
 	end(self);
 }
 
-/* Open the file for writing, or try to. */
-static int open_again(const struct file *file, int flags)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
-	return open(path, O_RDWR | O_CLOEXEC | flags);
-}
-
 /* The first response fails before a byte of it was sent, behind one that is well. */
 static void fail_in_queue(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(gap) *self,
@@ -337,7 +324,7 @@ static void fail_in_queue(struct __test_metadata *_metadata,
 	submit_both(self, manner, transfers, &by_ring);
 	/* Who wants to write breaks the lease, but has to wait for its end. */
 	EXPECT_EQ(fault == LEASED ? -1 : 1,
-		  fault == LEASED ? open_again(&self->file, O_NONBLOCK) :
+		  fault == LEASED ? open_again(self->file.fd, O_RDWR | O_NONBLOCK) :
 				    cancel_user_data(self->device, 1));
 	ASSERT_EQ(1, reap(self->device, &done, 1));
 	EXPECT_EQ(1, done.user_data);
@@ -352,7 +339,7 @@ static void fail_in_queue(struct __test_metadata *_metadata,
 		    &transfers[1], &by_ring);
 	go_on(_metadata, self, &cursor);
 	if (fault == LEASED)
-		self->file.rw = open_again(&self->file, 0);
+		self->file.rw = open_again(self->file.fd, O_RDWR);
 	end(self);
 }
 
@@ -428,85 +415,6 @@ TEST_F(gap, cancelled_by_target)
 	end(self);
 }
 
-/* A target that failed, and nothing is queued for it. */
-static void fail_target(FIXTURE_DATA(gap) *self, const struct pair *pair)
-{
-	const struct part cold = of_file(&self->file, 0, 0);
-	struct zcopy_transfer transfer = transfer_of(pair->tx, &cold, 1, 1);
-	struct zcopy_completion done;
-
-	transfer.flags = ZCOPY_NODISKIO;
-	submit_all(self->device, &transfer, 1);
-	if (reap(self->device, &done, 1) != 1 || done.error != -EBUSY)
-		die("it did not fail");
-}
-
-TEST_F(gap, acknowledged_by_target)
-{
-	begin(self, variant->transport);
-	file_chill(&self->file);
-	fail_target(self, &self->pair);
-	submit_one(self->device, self->pair.tx, &self->second, 2);
-	EXPECT_STREQ("", completes(self->device, 2, 0, -ECANCELED,
-				   ZCOPY_C_CANCELLED));
-	EXPECT_EQ(0, cancel_all(self->device));
-	submit_one(self->device, self->pair.tx, &self->second, 2);
-	EXPECT_STREQ("", completes(self->device, 2, 0, -ECANCELED,
-				   ZCOPY_C_CANCELLED));
-	EXPECT_EQ(0, cancel_socket(self->device, self->pair.tx));
-	submit_one(self->device, self->pair.tx, &self->second, 3);
-	EXPECT_STREQ("", completes(self->device, 3, SECOND, 0, 0));
-	end(self);
-}
-
-/* What was said before a failure is not about it. */
-TEST_F(gap, said_too_early)
-{
-	const struct part hot = of_file(&self->hot, 0, 0);
-	struct zcopy_completion done;
-	struct zcopy_transfer transfer;
-
-	begin(self, variant->transport);
-	submit_one(self->device, self->pair.tx, &hot, 1);
-	transfer = transfer_of(self->pair.tx, &self->second, 1, 2);
-	transfer.flags = ZCOPY_RESUME;
-	submit_all(self->device, &transfer, 1);
-	EXPECT_EQ(1, cancel_user_data(self->device, 1));
-	ASSERT_EQ(1, reap(self->device, &done, 1));
-	EXPECT_EQ(-ECANCELED, done.error);
-	EXPECT_STREQ("", completes(self->device, 2, 0, -ECANCELED,
-				   ZCOPY_C_CANCELLED));
-	end(self);
-}
-
-/* What was said after it is, though others are still to end. */
-TEST_F(gap, said_in_time)
-{
-	const struct part hot = of_file(&self->hot, 0, 0);
-	struct cursor cursor = { .parts = &hot, .nr = 1 };
-	struct zcopy_transfer transfer;
-	int i;
-
-	begin(self, variant->transport);
-	submit_one(self->device, self->pair.tx, &hot, 0);
-	for (i = 1; i < 4; i++)
-		submit_one(self->device, self->pair.tx, &self->second, i);
-	EXPECT_EQ(1, cancel_user_data(self->device, 1));
-	EXPECT_STREQ("", completes(self->device, 1, 0, -ECANCELED,
-				   ZCOPY_C_CANCELLED));
-	transfer = transfer_of(self->pair.tx, &self->second, 1, 4);
-	transfer.flags = ZCOPY_RESUME;
-	submit_all(self->device, &transfer, 1);
-	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, HOT));
-	EXPECT_STREQ("", completes(self->device, 0, HOT, 0, 0));
-	EXPECT_STREQ("", completes(self->device, 2, 0, -ECANCELED,
-				   ZCOPY_C_CANCELLED));
-	EXPECT_STREQ("", completes(self->device, 3, 0, -ECANCELED,
-				   ZCOPY_C_CANCELLED));
-	EXPECT_STREQ("", completes(self->device, 4, SECOND, 0, 0));
-	end(self);
-}
-
 /* Refused: what would have followed on it does not. */
 TEST_F(gap, refused)
 {
@@ -543,240 +451,6 @@ TEST_F(gap, refused)
 	ASSERT_TRUE(ring_next(&self->ring, &answer));
 	EXPECT_EQ(3, answer.user_data);
 	EXPECT_EQ((int)SECOND, answer.res);
-	end(self);
-}
-
-/* A limit of the queue is no failure to who is told before the next one. */
-TEST_F(gap, limit)
-{
-	const unsigned int before = parameter_get("max_transfers");
-	const struct part hot = of_file(&self->hot, 0, 0);
-	struct zcopy_completion done = {};
-	struct zcopy_transfer transfer;
-	struct zcopy_submit submit;
-	struct answer answer;
-	struct pair full;
-
-	begin(self, variant->transport);
-	pair_open(&full, UNIX, SMALL);
-	submit_one(self->device, full.tx, &hot, 0);
-	ASSERT_EQ(0, parameter_set("max_transfers", 1));
-	transfer = transfer_of(self->pair.tx, &self->second, 1, 1);
-	submit = submit_of(&transfer, 1);
-	ASSERT_EQ(0, submit_call(self->device, &submit));
-	EXPECT_EQ(-EAGAIN, submit.error);
-	ASSERT_EQ(0, parameter_set("max_transfers", before));
-	submit_all(self->device, &transfer, 1);
-	EXPECT_STREQ("", completes(self->device, 1, SECOND, 0, 0));
-	/* A ring goes on with the next SQE before. */
-	ASSERT_EQ(0, parameter_set("max_transfers", 1));
-	ring_send(&self->ring, self->device, &transfer, &done, 2);
-	ring_submit(&self->ring);
-	ASSERT_TRUE(ring_next(&self->ring, &answer));
-	EXPECT_EQ(-EAGAIN, answer.res);
-	ASSERT_EQ(0, parameter_set("max_transfers", before));
-	submit_all(self->device, &transfer, 1);
-	EXPECT_STREQ("", completes(self->device, 1, 0, -ECANCELED,
-				   ZCOPY_C_CANCELLED));
-	pair_close(&full);
-	end(self);
-}
-
-/* Neither others, nor calls that wait, nor files hear of it. */
-TEST_F(gap, others)
-{
-	struct zcopy_completion done;
-	struct file to;
-	int other, status;
-	pid_t child;
-
-	begin(self, variant->transport);
-	file_chill(&self->file);
-	fail_target(self, &self->pair);
-	ASSERT_EQ(0, send_parts(self->device, self->pair.tx, &self->second, 1, 0,
-				&done));
-	EXPECT_EQ(SECOND, done.bytes);
-	other = device_open();
-	submit_one(other, self->pair.tx, &self->second, 2);
-	EXPECT_STREQ("", completes(other, 2, SECOND, 0, 0));
-	close(other);
-	child = fork();
-	if (!child) {
-		submit_one(self->device, self->pair.tx, &self->second, 3);
-		_exit(reap(self->device, &done, 1) != 1 || done.error);
-	}
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	EXPECT_EQ(0, status);
-	file_make(&to, XFS, 0, SEED);
-	fail_target(self, &(struct pair){ .tx = to.rw });
-	submit_one(self->device, to.rw, &self->second, 4);
-	EXPECT_STREQ("", completes(self->device, 4, SECOND, 0, ZCOPY_C_COPIED));
-	file_close(&to);
-	submit_one(self->device, self->pair.tx, &self->second, 5);
-	EXPECT_STREQ("", completes(self->device, 5, 0, -ECANCELED,
-				   ZCOPY_C_CANCELLED));
-	end(self);
-}
-
-/* A socket that failed and was closed is nothing to the next one. */
-TEST_F(gap, closed)
-{
-	struct pair pair;
-	int i;
-
-	begin(self, variant->transport);
-	file_chill(&self->file);
-	for (i = 0; i < (int)how_often(200); i++) {
-		pair_open(&pair, UNIX, 0);
-		fail_target(self, &pair);
-		pair_close(&pair);
-		pair_open(&pair, i % 2 ? UNIX : TCP4, 0);
-		submit_one(self->device, pair.tx, &self->second, i);
-		EXPECT_STREQ("", completes(self->device, i, SECOND, 0, 0));
-		pair_close(&pair);
-	}
-	end(self);
-}
-
-/* A file that lies where a socket lay that failed: each transfer has its place. */
-TEST_F(gap, closed_and_a_file)
-{
-	struct zcopy_transfer transfer;
-	struct pair pair;
-	struct file to;
-	int i, fd;
-
-	begin(self, variant->transport);
-	file_chill(&self->file);
-	file_make(&to, XFS, 0, SEED);
-	for (i = 0; i < 50; i++) {
-		pair_open(&pair, UNIX, 0);
-		fail_target(self, &pair);
-		close(pair.tx);
-		fd = open_again(&to, 0);
-		ASSERT_LE(0, fd);
-		pair.tx = fd;
-		fail_target(self, &pair);
-		transfer = transfer_of(fd, &self->second, 1, 2);
-		submit_all(self->device, &transfer, 1);
-		EXPECT_STREQ("", completes(self->device, 2, SECOND, 0,
-					   ZCOPY_C_COPIED));
-		pair_close(&pair);
-	}
-	file_close(&to);
-	end(self);
-}
-
-/* Named pipes: so many are remembered, and no more. */
-TEST_F(gap, named_pipes)
-{
-	struct zcopy_transfer transfer;
-	int pipes[300][2];
-	char path[64];
-	int i;
-
-	begin(self, variant->transport);
-	file_chill(&self->file);
-	descriptors_allow(1000);
-	snprintf(path, sizeof(path), "%s/gap.fifo", directory(XFS));
-	ASSERT_EQ(0, mkfifo(path, 0600));
-	for (i = 0; i < 300; i++) {
-		pipes[i][0] = open(path, O_RDONLY | O_NONBLOCK);
-		pipes[i][1] = open(path, O_WRONLY | O_NONBLOCK);
-		ASSERT_LE(0, pipes[i][1]);
-		fail_target(self, &(struct pair){ .tx = pipes[i][1] });
-	}
-	for (i = 0; i < 300; i += 299) {
-		transfer = transfer_of(pipes[i][1], &self->second, 1, 2);
-		submit_all(self->device, &transfer, 1);
-		EXPECT_STREQ("", completes(self->device, 2, i ? 0 : SECOND,
-					   i ? -ECANCELED : 0,
-					   i ? ZCOPY_C_CANCELLED : 0));
-	}
-	for (i = 0; i < 300; i++) {
-		close(pipes[i][0]);
-		close(pipes[i][1]);
-	}
-	unlink(path);
-	end(self);
-}
-
-/* Each counts as a completion that was not read, until it is known or closed. */
-TEST_F(gap, bounded)
-{
-	const unsigned int before = parameter_get("max_completions");
-	struct pollfd poller = { .fd = self->device, .events = POLLOUT };
-	struct zcopy_transfer transfer;
-	struct zcopy_submit submit;
-	struct pair pairs[8];
-	int i;
-
-	begin(self, variant->transport);
-	file_chill(&self->file);
-	for (i = 0; i < 8; i++) {
-		pair_open(&pairs[i], UNIX, 0);
-		fail_target(self, &pairs[i]);
-	}
-	EXPECT_EQ(1, poll(&poller, 1, 0));
-	ASSERT_EQ(0, parameter_set("max_completions", 8));
-	transfer = transfer_of(self->pair.tx, &self->second, 1, 2);
-	submit = submit_of(&transfer, 1);
-	ASSERT_EQ(0, submit_call(self->device, &submit));
-	EXPECT_EQ(-EAGAIN, submit.error);
-	EXPECT_EQ(0, poll(&poller, 1, 0));
-	/* Who says that he knows makes room, and needs none for that. */
-	transfer = transfer_of(pairs[2].tx, &self->second, 1, 3);
-	transfer.flags = ZCOPY_RESUME;
-	submit_all(self->device, &transfer, 1);
-	EXPECT_STREQ("", completes(self->device, 3, SECOND, 0, 0));
-	EXPECT_EQ(0, cancel_socket(self->device, pairs[3].tx));
-	EXPECT_EQ(1, poll(&poller, 1, 0));
-	transfer = transfer_of(self->pair.tx, &self->second, 1, 2);
-	submit_all(self->device, &transfer, 1);
-	EXPECT_STREQ("", completes(self->device, 2, SECOND, 0, 0));
-	ASSERT_EQ(0, parameter_set("max_completions", 4));
-	EXPECT_EQ(0, poll(&poller, 1, 0));
-	for (i = 0; i < 8; i++)
-		pair_close(&pairs[i]);
-	EXPECT_EQ(1, poll(&poller, 1, 0));
-	submit_all(self->device, &transfer, 1);
-	EXPECT_STREQ("", completes(self->device, 2, SECOND, 0, 0));
-	ASSERT_EQ(0, parameter_set("max_completions", before));
-	end(self);
-}
-
-/* Nothing of a process is left when it goes, whether it had a worker or not. */
-TEST_F(gap, died)
-{
-	const unsigned int before = parameter_get("max_completions");
-	int status, i;
-	pid_t child;
-
-	begin(self, variant->transport);
-	file_chill(&self->file);
-	ASSERT_EQ(0, parameter_set("max_completions", 4));
-	for (i = 0; i < 20; i++) {
-		child = fork();
-		if (!child) {
-			/* Refused: it never waits. */
-			struct zcopy_segment bad = { .fd = -1 };
-			struct zcopy_transfer transfer;
-			struct zcopy_submit submit;
-
-			if (i % 2)
-				fail_target(self, &self->pair);
-			transfer = transfer_of(self->pair.tx, &self->second, 1, 1);
-			transfer.segments = (uintptr_t)&bad;
-			submit = submit_of(&transfer, 1);
-			_exit(submit_call(self->device, &submit) ||
-			      submit.error != -EBADF);
-		}
-		ASSERT_EQ(child, waitpid(child, &status, 0));
-		EXPECT_EQ(0, status);
-	}
-	ASSERT_EQ(0, parameter_set("max_completions", before));
-	submit_one(self->device, self->pair.tx, &self->second, 2);
-	EXPECT_STREQ("", completes(self->device, 2, SECOND, 0, 0));
 	end(self);
 }
 

@@ -365,8 +365,6 @@ static bool leases(FIXTURE_DATA(user) *self)
 
 TEST_F(user, leases)
 {
-	char path[40];
-
 	ASSERT_EQ(0, fchown(self->file.fd, NOBODY, NOBODY));
 	/* Nobody else has it open. */
 	close(self->file.rw);
@@ -376,8 +374,7 @@ TEST_F(user, leases)
 	pair_close(&self->pair);
 	EXPECT_TRUE(await_active(0));
 	pair_open(&self->pair, TCP4, SMALL);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->file.fd);
-	self->file.rw = open(path, O_RDWR | O_CLOEXEC);
+	self->file.rw = open_again(self->file.fd, O_RDWR);
 }
 
 /*

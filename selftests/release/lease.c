@@ -127,17 +127,15 @@ TEST_F(lease, refused_while_open_for_writing)
 {
 	struct zcopy_segment segments[2];
 	const int flags[] = { O_WRONLY, O_RDWR };
-	char path[64];
 	size_t i;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->other.fd);
 	segments[0] = self->part.segment;
 	segments[1] = of_file(&self->other, 0, 0).segment;
 	self->transfer.segments = (uintptr_t)segments;
 	self->transfer.nr_segments = 2;
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		fd = open(path, flags[i] | O_CLOEXEC);
+		fd = open_again(self->other.fd, flags[i]);
 		ASSERT_LE(0, fd);
 		expect_refused(_metadata, self, -EAGAIN);
 		/* The lease on the first one was given back. */
@@ -162,12 +160,8 @@ TEST_F(lease, refused_to_a_writer_in_another_process)
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
-		char path[64];
-
 		close(go[1]);
-		snprintf(path, sizeof(path), "/proc/self/fd/%d",
-			 self->file.fd);
-		if (open(path, O_WRONLY) < 0 || write(ready[1], "", 1) != 1)
+		if (open_again(self->file.fd, O_WRONLY) < 0 || write(ready[1], "", 1) != 1)
 			_exit(1);
 		_exit(read(go[0], &byte, 1) ? 1 : 0);
 	}

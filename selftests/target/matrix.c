@@ -58,11 +58,8 @@ static int open_pipe(struct pair *pair)
 
 static int open_file(struct pair *pair)
 {
-	char path[64];
-
 	pair->tx = open(directory(XFS), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", pair->tx);
-	pair->rx = open(path, O_RDONLY | O_CLOEXEC);
+	pair->rx = open_again(pair->tx, O_RDONLY);
 	return pair->rx < 0 ? -1 : 0;
 }
 
