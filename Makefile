@@ -47,7 +47,7 @@ all: modules lib
 define help
 Verbs:
   make              build module, library and command for the running kernel
-  make demo         send files through /dev/zcopy in a VM and compare methods
+  make demo         send files from VM to VM, and compare what methods cost
   make check        static checks, then every test in a VM
   make check-debug  the tests in a kernel with KASAN, lockdep and kmemleak, which
                     is built on first use (about 15 minutes)
@@ -119,9 +119,15 @@ vm: deps
 	@$(vm)/run.sh $(if $(CMD),,-i) $(vm_kernel) $(CURDIR)/$(vm_build)/module/zcopy.ko \
 		"$${CMD:-$(vm)/shell.sh}"
 
+# The benchmarks' programs and QEMU's instruction counter.
+build_bench = $(MAKE) -s -C selftests/bench O=$(CURDIR)/$(vm_build)/bench LIBZCOPY=$(user)
+
 demo: deps
+	@echo "demo: building; nothing is loaded into this machine's own kernel"
 	@$(build_for_vm) modules lib
-	@$(vm)/demo.sh $(vm_kernel) $(CURDIR)/$(vm_build)/module/zcopy.ko
+	@$(build_bench)
+	@$(vm)/demo.sh $(vm_kernel) $(CURDIR)/$(vm_build)/module/zcopy.ko \
+		$(CURDIR)/$(vm_build)/bench
 
 ifeq ($(KERNEL),all)
 check:
@@ -140,7 +146,7 @@ check-debug:
 
 bench: deps
 	@$(build_for_vm) modules lib
-	@$(MAKE) -s -C selftests/bench O=$(CURDIR)/$(vm_build)/bench LIBZCOPY=$(user)
+	@$(build_bench)
 	@selftests/bench/run.sh -k $(vm_kernel) -m $(CURDIR)/$(vm_build)/module/zcopy.ko \
 		-b $(CURDIR)/$(vm_build)/bench $(BENCH)
 

@@ -3,11 +3,12 @@
 #
 # Boots two VMs with a wire between them: a server of one CPU, whose
 # instructions are counted, and a client, which runs client.c. Prints what the
-# server's command printed. Needs QEMU 7.2 or newer.
+# server's command prints. Needs QEMU 7.2 or newer.
 #
-#   pair.sh [-b] [-t SECONDS] KERNEL MODULE CARD PROGRAMS RESULTS COMMAND
+#   pair.sh [-b] [-c COMMAND] [-t SECONDS] KERNEL MODULE CARD PROGRAMS RESULTS COMMAND
 #
 #   -b  count by blocks of code too, and print what profile.sh makes of that
+#   -c  the client's command instead of client.c
 #   -t  end the VMs after so long (default: 600)
 #
 # KERNEL and MODULE are as for run.sh, CARD is QEMU's name of the server's
@@ -18,10 +19,11 @@
 source "$(dirname "$0")/../vm/common.sh"
 bench_dir=$(realpath "$(dirname "$0")")
 
-blocks=no limit=600
-while getopts bt: option; do
+blocks=no client_command='' limit=600
+while getopts bc:t: option; do
 	case $option in
 	b) blocks=yes ;;
+	c) client_command=$OPTARG ;;
 	t) limit=$OPTARG ;;
 	*) exit 2 ;;
 	esac
@@ -74,14 +76,14 @@ boot() {
 # An instruction takes the server's clock a nanosecond, so that a slow host does
 # not bring it more timer interrupts, nor its peer's answers later.
 boot server 1 "$card" on "$module" "$command" \
-	-icount shift=0,sleep=on -plugin "$plugin" >"$place/output" &
+	-icount shift=0,sleep=on -plugin "$plugin" &
 server=$!
 until [[ -S $place/wire ]]; do
 	kill -0 "$server" 2>/dev/null || die "the server's VM did not start"
 	sleep 0.1
 done
 # This card, other than vmxnet3, makes the wire wait while it has no room.
-boot client 2 e1000e off "" "$programs/client 10.9.1.1" \
+boot client 2 e1000e off "" "${client_command:-$programs/client 10.9.1.1}" \
 	>"$results/client.output" 2>&1 &
 client=$!
 
@@ -96,5 +98,4 @@ if [[ $first == "$client" ]]; then
 	wait "$server" || status=$?
 fi
 server=''
-cat "$place/output"
 exit "$status"

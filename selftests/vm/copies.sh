@@ -18,32 +18,31 @@
 tracing=/sys/kernel/tracing
 by_process=(page_cache socket by_reference tracked)
 by_length=(copy_bits copy_csum_bits copy_ubufs)
+stack_before=0
 
-declare -A triggers
-
-# Begins to count, for the file $1. The number after f is how many calls of a
-# function may be under way at once.
+# Begins to count, for the file $1; the VM's end is the end of it. The number after
+# r is how many calls of a function may be under way at once.
 copies_begin() {
-	local event
+	local event filter
 
 	cat >$tracing/dynamic_events <<-'PROBES'
-		f64:copies/page_cache filemap_read%return bytes=$retval:s64 inode=iocb->ki_filp->f_inode->i_ino:u64
-		f64:copies/socket tcp_sendmsg%return bytes=$retval:s32
-		f64:copies/by_reference skb_splice_from_iter%return bytes=$retval:s64
-		f64:copies/tracked skb_zerocopy_iter_stream%return bytes=$retval:s32
-		f:copies/copy_bits skb_copy_bits bytes=$arg4:s32
-		f:copies/copy_csum_bits skb_copy_and_csum_bits bytes=$arg4:s32
-		f:copies/copy_ubufs skb_copy_ubufs bytes=skb->data_len:s32
+		r64:copies/page_cache filemap_read bytes=$retval:s64 inode=iocb->ki_filp->f_inode->i_ino:u64
+		r64:copies/socket tcp_sendmsg bytes=$retval:s32
+		r64:copies/by_reference skb_splice_from_iter bytes=$retval:s64
+		r64:copies/tracked skb_zerocopy_iter_stream bytes=$retval:s32
+		p:copies/copy_bits skb_copy_bits bytes=$arg4:s32
+		p:copies/copy_csum_bits skb_copy_and_csum_bits bytes=$arg4:s32
+		p:copies/copy_ubufs skb_copy_ubufs bytes=skb->data_len:s32
 	PROBES
 	for event in "${by_process[@]}"; do
-		triggers[$event]='hist:keys=common_pid:vals=bytes if bytes > 0'
+		filter='bytes > 0'
+		[[ $event != page_cache ]] || filter+=" && inode == $(stat -c %i "$1")"
+		echo "hist:keys=common_pid:vals=bytes if $filter" \
+			>"$tracing/events/copies/$event/trigger"
 	done
-	triggers[page_cache]+=" && inode == $(stat -c %i "$1")"
 	for event in "${by_length[@]}"; do
-		triggers[$event]='hist:keys=bytes if bytes > 0'
-	done
-	for event in "${!triggers[@]}"; do
-		echo "${triggers[$event]}" >"$tracing/events/copies/$event/trigger"
+		echo 'hist:keys=bytes if bytes > 0' \
+			>"$tracing/events/copies/$event/trigger"
 	done
 }
 
@@ -58,28 +57,21 @@ process_bytes() {
 		END { printf "%d\n", sum }'
 }
 
-# Ends the count. Prints what was copied for sender $1, which sent $2 bytes: the
-# bytes of payload, and those in copies of 4 bytes each: the driver of the e1000e
-# makes one a packet because of an erratum of that card. Fails if not all calls
-# were seen.
-copies_end() {
-	local event stack pulls socket payload
+# Sets copied, the bytes of payload that were copied for sender $1, a process, since
+# the sender before. It sent $2 bytes; fails if not all calls were seen.
+copies_of() {
+	local event stack socket
 
-	read -r stack pulls < <(
+	stack=$(
 		for event in "${by_length[@]}"; do
 			sed 's/[{},:]/ /g' "$tracing/events/copies/$event/hist"
-		done | awk '$1 == "bytes" && $3 == "hitcount" {
-			sum[$2 == 4] += $2 * $4
-		}
-		END { printf "%d %d\n", sum[0], sum[1] }'
+		done | awk '$1 == "bytes" && $3 == "hitcount" { sum += $2 * $4 }
+			END { printf "%d\n", sum }'
 	)
 	socket=$(process_bytes "$1" socket)
-	payload=$(($(process_bytes "$1" page_cache) + stack + socket -
+	# shellcheck disable=SC2034 # who sources this uses it
+	copied=$(($(process_bytes "$1" page_cache) + stack - stack_before + socket -
 		$(process_bytes "$1" by_reference) - $(process_bytes "$1" tracked)))
-	for event in "${!triggers[@]}"; do
-		echo "!${triggers[$event]}" >"$tracing/events/copies/$event/trigger"
-	done
-	echo >$tracing/dynamic_events
-	printf '%d %d\n' "$payload" "$pulls"
+	stack_before=$stack
 	[[ $socket -eq $2 ]]
 }

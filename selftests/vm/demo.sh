@@ -1,37 +1,94 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# "make demo": boots the VM with the kernel of folder $1 and the module $2 and
-# has transfers.sh send a file and the kernel itself.
+# "make demo": boots a server and a client with the kernel of folder $1, the server
+# with the module $2, and has transfers.sh and programs of the benchmarks, in folder
+# $3, send files with each method. Then two tables tell what that cost the server.
 
 # shellcheck source=selftests/vm/common.sh
 source "$(dirname "$0")/common.sh"
 
-kernel=$1 module=$2
-PATH+=:/usr/sbin:/sbin
-data=$cache_dir/demo
-size=$((256 << 20))
+kernel=$1 module=$2 programs=$3
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
 
-# Random data, so that no layer can compress it; an ext4 image, so that the VM
-# reads it from a disk of its own.
-if [[ ! -d $data ]]; then
-	say "demo: making a file of 256 MiB, once"
-	new=$(mktemp -d "$cache_dir/demo.XXXXXX")
-	trap 'rm -rf "$new"' EXIT
-	mkdir "$new/root"
-	head -c "$size" /dev/urandom >"$new/root/random"
-	sha256sum "$new/root/random" | cut -d' ' -f1 >"$new/sha256"
-	mke2fs -q -t ext4 -b 4096 -d "$new/root" "$new/image" 320M >/dev/null
-	rm -rf "$new/root"
-	mv -T "$new" "$data" 2>/dev/null || [[ -d $data ]]
-fi
+# Says what comes now, behind the seconds that have passed.
+step() {
+	printf 'demo: %3d s  %s\n' $SECONDS "$*"
+}
 
-image=$(realpath "$kernel/vmlinuz")
-command=(
-	"$vm_dir/transfers.sh"
-	/run/zcopy/data/random "$(<"$data/sha256")"
-	"$image" "$(sha256sum "$image" | cut -d' ' -f1)"
-)
-say "demo: booting kernel $(<"$kernel/release") in a VM (10 to 30 seconds)"
-"$vm_dir/run.sh" -t 1500 -d "$data/image" "$kernel" "$module" "${command[*]@Q}"
+# Keeps figures, in the order they come, and tells of steps.
+follow() {
+	local line
+
+	while read -r line; do
+		case $line in
+		'step '*) step "${line#step }" ;;
+		'copied '*) printf '%s\n' "${line#copied }" >>"$place/copied" ;;
+		'window '*) printf '%s\n' "${line#window }" >>"$place/labels" ;;
+		*) printf '%s\n' "$line" ;;
+		esac
+	done
+}
+
+# Counts of instructions of the emulated CPU, the kernel's and the program's.
+tables() {
+	awk '
+	function grouped(n,    text) {
+		text = sprintf("%d", n)
+		while (text ~ /[0-9][0-9][0-9][0-9]/)
+			sub(/[0-9][0-9][0-9]($|,)/, ",&", text)
+		return text
+	}
+	function share(method, of) {
+		return sprintf("%.0f %%", 100 * count[method] / count[of])
+	}
+	function large(name, sender, counted) {
+		printf "  %-28s %12s %11s %8.2f %8.1f\n", name,
+			grouped(count[counted] * 16), share(counted, "sendfile"),
+			copied[sender], pace[sender]
+	}
+	function small(name, method) {
+		printf "  %-28s %12s %11s\n", name, grouped(count[method]),
+			share(method, "send(MSG_MORE)+sendfile")
+	}
+	FILENAME ~ /copied$/ { copied[$1] = $3 / $2; senders[n++] = $1; next }
+	FILENAME ~ /paces$/ { pace[senders[paces++]] = $1; next }
+	{ count[$1] = ($3 + $4) / $2 }
+	END {
+		heading = "  %-28s %12s %11s"
+		print "\nWhat the CPU of a server executes to send files that it has in memory:"
+		print "instructions of its kernel and its program, counted by the emulator.\n"
+		print "1 MiB of a large file, to one client:\n"
+		printf heading " %8s %8s\n", "method", "instructions", "of sendfile",
+			"copied", "MB/s"
+		large("read + write", "rw", "read+write")
+		large("sendfile(2)", "sendfile", "sendfile")
+		large("zcopy", "zcopy", "zcopy")
+		print "\nA small response, a header and 16 KiB of a file:\n"
+		printf heading "\n", "method", "instructions", "of sendfile"
+		small("TCP_CORK + write + sendfile", "cork+write+sendfile+uncork")
+		small("send(MSG_MORE) + sendfile", "send(MSG_MORE)+sendfile")
+		small("zcopy, a call each", "zcopy-send")
+		small("zcopy, 16 in one call", "zcopy-submit-16")
+		print "\nCopied: how often the CPU copied each byte, counted by the kernel (kprobes)."
+		print "MB/s: the pace of two emulated machines, which is no measure of a method."
+		print "All that arrived has the right SHA-256."
+	}' "$place/copied" "$place/paces" "$place/counts"
+}
+
+head -c 32M /dev/urandom >"$place/file"
+sum=$(sha256sum <"$place/file")
+step "booting two VMs, kernel $(<"$kernel/release") (about a minute)"
+"$top_dir/selftests/bench/pair.sh" \
+	-c "$vm_dir/transfers.sh client ${sum%% *} $programs" \
+	"$kernel" "$module" vmxnet3 "$programs" "$place/results" \
+	"$vm_dir/transfers.sh server $place/file $programs" | follow
+step "done"
+[[ $(wc -l <"$place/labels") -eq $(wc -l <"$place/results/windows") ]] ||
+	die "not all windows of the benchmarks were counted"
+sed -n 's/^method=recv .* mb_per_s=\([0-9.]*\) .*/\1/p' \
+	"$place/results/client.output" >"$place/paces"
+paste -d ' ' "$place/labels" "$place/results/windows" >"$place/counts"
+tables
 echo "demo: OK"
