@@ -21,10 +21,7 @@ FIXTURE(punch)
 	struct watch watch;
 	struct file file;
 	struct pair pair;
-	pthread_t thread;
 	int device;
-	bool enough;		/* atomic */
-	uint64_t asked;		/* atomic; how often */
 };
 
 FIXTURE_VARIANT(punch)
@@ -60,52 +57,59 @@ FIXTURE_TEARDOWN(punch)
 }
 
 struct asker {
-	FIXTURE_DATA(punch) *self;
+	pthread_t thread;
+	const struct file *file;
+	const struct pair *pair;
+	int device;
 	uint32_t flags;
+	bool enough;		/* atomic */
+	uint64_t asked;		/* atomic; how often */
 };
 
 /* A byte of each page, again and again. */
 static void *ask(void *argument)
 {
-	const struct asker *asker = argument;
-	FIXTURE_DATA(punch) *self = asker->self;
+	struct asker *asker = argument;
 	struct zcopy_completion completion;
 	struct part part;
 	uint64_t nr = 0;
 	char byte;
 
-	while (!__atomic_load_n(&self->enough, __ATOMIC_ACQUIRE)) {
-		part = of_file(&self->file, nr++ % PAGES * PAGE, 1);
-		if (send_parts(self->device, self->pair.tx, &part, 1,
+	while (!__atomic_load_n(&asker->enough, __ATOMIC_ACQUIRE)) {
+		part = of_file(asker->file, nr++ % PAGES * PAGE, 1);
+		if (send_parts(asker->device, asker->pair->tx, &part, 1,
 			       asker->flags, &completion) ||
 		    completion.error ||
-		    recv(self->pair.rx, &byte, 1, 0) != 1)
+		    recv(asker->pair->rx, &byte, 1, 0) != 1)
 			die("send");
-		__atomic_fetch_add(&self->asked, 1, __ATOMIC_RELEASE);
+		__atomic_fetch_add(&asker->asked, 1, __ATOMIC_RELEASE);
 	}
 	return NULL;
 }
 
 TEST_F(punch, asked_meanwhile)
 {
-	struct asker asker = { self, variant->flags };
+	struct asker asker = {
+		.file = &self->file, .pair = &self->pair,
+		.device = self->device, .flags = variant->flags,
+	};
 	unsigned int i, rounds = how_often(ROUNDS);
 	uint64_t since, asked;
 
 	for (i = 0; i < rounds; i++) {
-		asked = self->asked;
+		asked = asker.asked;
 		since = 0;
 		file_write(&self->file, 0, SIZE, SEED);
 		file_chill(&self->file);
-		__atomic_store_n(&self->enough, false, __ATOMIC_RELEASE);
-		ASSERT_EQ(0, pthread_create(&self->thread, NULL, ask, &asker));
-		while (__atomic_load_n(&self->asked, __ATOMIC_ACQUIRE) == asked)
+		__atomic_store_n(&asker.enough, false, __ATOMIC_RELEASE);
+		ASSERT_EQ(0, pthread_create(&asker.thread, NULL, ask, &asker));
+		while (__atomic_load_n(&asker.asked, __ATOMIC_ACQUIRE) == asked)
 			ASSERT_TRUE(patience(&since));
 		ASSERT_EQ(0, fallocate(self->file.rw,
 				       FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				       0, SIZE));
-		__atomic_store_n(&self->enough, true, __ATOMIC_RELEASE);
-		pthread_join(self->thread, NULL);
+		__atomic_store_n(&asker.enough, true, __ATOMIC_RELEASE);
+		pthread_join(asker.thread, NULL);
 		/* In the page cache and on the disk. */
 		ASSERT_STREQ("", file_holds(&self->file, 0,
 					    (struct stretch){ ZEROS, 0, SIZE })) {
