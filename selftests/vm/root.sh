@@ -11,6 +11,11 @@ suite_wanted=$1
 shift
 target=$cache_dir/root/$suite_wanted-$(printf '%s\n' "$@" | sort | sha256sum | cut -c1-16)
 
+if [[ -d $target ]]; then
+	printf '%s\n' "$target"
+	exit 0
+fi
+
 mkdir -p "$cache_dir/root"
 exec {lock}>"$cache_dir/root/lock"
 flock "$lock"
