@@ -30,6 +30,17 @@ as_root() {
 	fi
 }
 
+# On the command line of every VM's kernel: a splat ends the VM at once. The
+# kernel's own watchdogs get the patience that an emulated machine on a busy host
+# needs.
+# shellcheck disable=SC2034 # of those that boot one
+kernel_arguments=(
+	console=ttyS0 log_buf_len=4M
+	panic=-1 panic_on_warn=1 oops=panic softlockup_panic=1
+	watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300
+	sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_panic=1
+)
+
 # Make, QEMU's option parser and the kernel command line all split at these.
 for path in "$top_dir" "$cache_dir"; do
 	case $path in

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Installs, with plain apt, what building and testing need and the host lacks.
-# Says so first; does nothing when nothing is missing.
+# Installs, with plain apt, what building and testing need and the host lacks, and
+# the packages that are named. Says so first; does nothing when nothing is missing.
 
 # shellcheck source=selftests/vm/packages.sh
 source "$(dirname "$0")/packages.sh"
@@ -11,6 +11,7 @@ command -v apt-get >/dev/null ||
 	die "apt is missing: the VM and its kernel come from Debian packages"
 
 packages=(
+	"$@"
 	bc bison flex libelf-dev                        # the debug kernel
 	g++ gcc libc6-dev make                          # builds
 	qemu-system-x86 busybox-static cpio xz-utils    # the VM

@@ -85,13 +85,8 @@ mkfs.ext4 -q "$run/ext4"
 mkfs.xfs -q "$run/xfs"
 : >"$run/verdict"
 
-# A splat ends the VM at once. The kernel's own watchdogs get the patience that
-# an emulated machine on a busy host needs.
 arguments=(
-	console=ttyS0 log_buf_len=4M net.ifnames=0
-	panic=-1 panic_on_warn=1 oops=panic softlockup_panic=1
-	watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300
-	sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_panic=1
+	"${kernel_arguments[@]}" net.ifnames=0
 	"zcopy.init=$vm_dir/init.sh" "zcopy.kernel=$kernel" "zcopy.run=$run"
 )
 
