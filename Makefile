@@ -40,7 +40,7 @@ objects = $(CURDIR)/build/$(release)
 
 .DEFAULT_GOAL := all
 .PHONY: help deps all modules lib tests tests-list demo check check-debug vm bench \
-	install uninstall deb kernel-tree check-tree clean
+	install uninstall deb check-packages kernel-tree check-tree clean
 
 all: modules lib
 
@@ -62,6 +62,9 @@ Verbs:
   make install      install module, library, command, headers and manuals
   make uninstall    remove what install put there, of every kernel
   make deb          build Debian packages into build/deb
+  make check-packages
+                    install these in fresh systems of Debian, boot those in VMs with
+                    their own kernels, try them there, and purge them
   make kernel-tree TREE=<folder>
                     put the module into an unpacked kernel source
   make check-tree   do so with Debian's linux-source-6.12, and build it there
@@ -194,6 +197,10 @@ uninstall:
 
 deb:
 	@packaging/deb.sh build/deb
+
+check-packages:
+	@$(vm)/deps.sh dpkg-dev debhelper dh-dkms lintian mmdebstrap debian-archive-keyring
+	@packaging/check.sh build/deb
 
 kernel-tree:
 	@packaging/kernel-tree.sh '$(or $(TREE),$(error name the kernel source with TREE=))'

@@ -1,0 +1,197 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Usage: check.sh FOLDER [SUITE...]
+#
+# "make check-packages": builds the Debian packages into the FOLDER, and takes the way
+# of a user with them in a fresh root tree of each suite of Debian: installs them,
+# boots that tree with its own kernel and systemd in a VM, where installed.sh looks
+# at them, and purges them. The last line is the sum.
+
+# shellcheck source=selftests/vm/packages.sh
+source "$(dirname "$0")/../selftests/vm/packages.sh"
+# shellcheck source=packaging/checking.sh
+source "$top_dir/packaging/checking.sh"
+
+cd "$top_dir"
+# Those of the make above are not meant for the packages.
+unset MAKEFLAGS MFLAGS MAKELEVEL V KERNEL
+folder=$1
+shift
+suites=("$@")
+[[ ${#suites[@]} -gt 0 ]] || suites=(bookworm trixie)
+ours=(zcopy-dkms zcopy-utils libzcopy0 libzcopy-dev)
+user=(gcc libc6-dev pkg-config man-db)
+declare -A kernels=([bookworm]=6.12-amd64 [trixie]=amd64)
+
+mkdir -p "$cache_dir"
+# What runs leave that were killed.
+as_root find "$cache_dir" -mindepth 1 -maxdepth 1 -name 'packages.*' -mmin +1440 \
+	-exec rm -rf {} +
+work=$(mktemp -d "$cache_dir/packages.XXXXXX")
+trap 'as_root rm -rf "$work" "$said"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+chmod 755 "$work"
+
+# A command of root's in the tree that is tried.
+inside() {
+	as_root env ZCOPY_CACHE="$cache_dir" DEBIAN_FRONTEND=noninteractive \
+		"$vm_dir/inside.sh" "$root" "$@"
+}
+
+# Packages are fetched once, and kept while they are what the suite has.
+install() {
+	local options=(-qq -o "Dir::Cache::archives=$apt_lists/archives")
+
+	inside apt-get "${options[@]}" -o Dpkg::Use-Pty=0 \
+		-o APT::Keep-Downloaded-Packages=true install "$@" &&
+		inside apt-get "${options[@]}" autoclean
+}
+
+# A zcopy-dkms with another module in it. Its file is set in upgrade.
+make_upgrade() {
+	local tree=$work/upgrade patch=$((${version##*.} + 1))
+
+	newer=${version%.*}.$patch
+	mkdir "$tree"
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C "$tree"
+	sed -i "s/^\(#define ZCOPY_VERSION_PATCH\t\).*/\1$patch/" "$tree/module/version.h"
+	sed -i "1s/(.*)/($newer)/" "$tree/debian/changelog"
+	sed -i "s/^PACKAGE_VERSION=.*/PACKAGE_VERSION=\"$newer\"/" "$tree/dkms.conf"
+	echo "check: building an upgrade"
+	(cd "$tree" && dpkg-buildpackage --build=all --no-sign) >"$work/log" 2>&1 || {
+		tail -n 30 "$work/log" >&2
+		die "the upgrade could not be built"
+	}
+	upgrade=$work/zcopy-dkms_${newer}_all.deb
+}
+
+# Releases of the kernels in the tree.
+releases() {
+	basename -a "$root"/boot/vmlinuz-* | sed 's/^vmlinuz-//' | sort -V
+}
+
+# The module is in place for the kernel $1, as modprobe finds it.
+built() {
+	inside modinfo -k "$1" -n zcopy &&
+		inside dkms status "zcopy/$version" -k "$1" | grep ': installed$'
+}
+
+# As postinst of the upgrade would, for the kernel $1.
+build_upgrade() {
+	local source=/usr/src/zcopy-$newer tarball=/opt/zcopy-$newer.dkms.tar.gz
+
+	as_root rm -f "$root$tarball" &&
+		as_root dpkg-deb -x "$upgrade" "$work/unpacked" &&
+		as_root cp -r "$work/unpacked$source" "$root$source" &&
+		inside dkms build "zcopy/$newer" -k "$1" &&
+		inside dkms mktarball "zcopy/$newer" -k "$1" --archive "$tarball" &&
+		inside dkms remove "zcopy/$newer" --all &&
+		as_root rm -rf "$root$source" "$work/unpacked"
+}
+
+make_programs() {
+	local program=$root/opt/sender
+
+	# shellcheck disable=SC2016 # sed's own
+	{
+		inside zcat /usr/share/doc/libzcopy-dev/README.md.gz |
+			sed -n '/^```c$/,/^```$/{//!p}'
+		cat packaging/sender.c
+	} >"$work/sender.c"
+	# shellcheck disable=SC2016 # the root's
+	inside bash -c 'cd /opt && cc -Wall -Werror -o sender "$1" \
+		$(pkg-config --cflags --libs libzcopy) && cc -Wall -Werror -static \
+		-o sender-static "$1" $(pkg-config --static --cflags --libs libzcopy)' \
+		cc "$work/sender.c"
+	[[ -x $program && -x $program-static ]]
+}
+
+# Boots it for the command $1, and adds what that says there to the sum.
+look() {
+	local log=$work/report status=0
+
+	echo "check: booting it (five to ten minutes without KVM)"
+	packaging/machine.sh "$root" "$1" | tee "$log" || status=$?
+	passed=$((passed + $(grep -c '^ok - ' "$log" || true)))
+	failed=$((failed + $(grep -c '^not ok - ' "$log" || true)))
+	: >"$said"
+	result "the VM came to its end" "$status"
+}
+
+nothing() {
+	echo "$1"
+	[[ -z $1 ]]
+}
+
+no_file_is_left() {
+	# This tree and the cache were mounted there.
+	(cd "$root" && as_root rmdir --parents --ignore-fail-on-non-empty \
+		".$cache_dir" ".$top_dir")
+	nothing "$(as_root find "$root" -iname '*zcopy*')"
+}
+
+no_line_is_left() {
+	nothing "$(as_root grep -ls zcopy "$root"/var/lib/dpkg/status \
+		"$root"/var/lib/apt/extended_states "$root"/lib/modules/*/modules.* \
+		"$root"/etc/ld.so.cache)"
+}
+
+# The system as it is: the module for its newest kernel, and what the VM says.
+try_kernel() {
+	local release
+
+	release=$(releases | tail -n 1)
+	check "$1: DKMS has built the module for $release" built "$release"
+	check "$1: DKMS builds an upgrade for it" build_upgrade "$release"
+	look /opt/installed.sh
+}
+
+try_suite() {
+	local kernel=${kernels[$1]} clean
+
+	clean=$("$vm_dir/root.sh" "$1" linux-{image,headers}-"$kernel" systemd-sysv udev \
+		initramfs-tools)
+	use_suite "$1"
+	root=$work/$1
+	echo "check: $1, a copy of $clean"
+	as_root cp -a --reflink=auto "$clean" "$root"
+	as_root cp -L /etc/resolv.conf "$root/etc/"
+	as_root cp "$apt_lists"/lists/*_* "$root/var/lib/apt/lists/"
+	inside apt-get -qq update
+
+	echo "check: installing zcopy's packages, and ${user[*]} (some minutes)"
+	check "$1: apt-get install" install "${debs[@]}" "${user[@]}"
+	check "$1: programs are built with the library" make_programs
+	as_root cp packaging/{checking,installed}.sh "$root/opt/"
+	as_root cp "$upgrade" "$root/opt/upgrade.deb"
+	try_kernel "$1"
+
+	# Backports have newer ones, which this suite's users take.
+	if [[ $1 == "$newest_suite" ]]; then
+		echo "check: upgrading the kernel (some minutes)"
+		check "$1: a kernel of $1-backports" \
+			install -t "$1-backports" linux-{image,headers}-"$kernel"
+		try_kernel "$1"
+	fi
+
+	as_root find "$root/opt" -mindepth 1 -delete
+	check "$1: apt-get purge" inside apt-get -qq purge "${ours[@]}"
+	check "$1: no file is left" no_file_is_left
+	check "$1: no line is left in what dpkg, depmod and ldconfig know" no_line_is_left
+	as_root rm -rf "$root"
+}
+
+packaging/deb.sh "$folder"
+version=$(dpkg-parsechangelog -S Version)
+debs=()
+for package in "${ours[@]}"; do
+	debs+=("./$folder/${package}_"*.deb)
+done
+make_upgrade
+for suite_wanted in "${suites[@]}"; do
+	try_suite "$suite_wanted"
+done
+printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
+[[ $failed -eq 0 ]]
