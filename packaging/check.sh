@@ -6,7 +6,8 @@
 # "make check-packages": builds the Debian packages into the FOLDER, and takes the way
 # of a user with them in a fresh root tree of each suite of Debian: installs them,
 # boots that tree with its own kernel and systemd in a VM, where installed.sh looks
-# at them, and purges them. The last line is the sum.
+# at them, boots the newest with Secure Boot, too, where signed.sh does, and purges
+# them. The last line is the sum.
 
 # shellcheck source=selftests/vm/packages.sh
 source "$(dirname "$0")/../selftests/vm/packages.sh"
@@ -21,7 +22,8 @@ shift
 suites=("$@")
 [[ ${#suites[@]} -gt 0 ]] || suites=(bookworm trixie)
 ours=(zcopy-dkms zcopy-utils libzcopy0 libzcopy-dev)
-user=(gcc libc6-dev pkg-config man-db)
+user=(gcc libc6-dev pkg-config man-db mokutil)
+dkms_key=/var/lib/dkms/mok.pub
 declare -A kernels=([bookworm]=6.12-amd64 [trixie]=amd64)
 
 mkdir -p "$cache_dir"
@@ -78,6 +80,14 @@ built() {
 		inside dkms status "zcopy/$version" -k "$1" | grep ': installed$'
 }
 
+# DKMS has signed the module of the kernel $1 with the key that it has made.
+signed_by_dkms() {
+	local serial
+
+	serial=$(openssl x509 -inform DER -in "$root$dkms_key" -noout -serial) &&
+		is "$(inside modinfo -k "$1" -F sig_key zcopy | tr -d :)" "${serial#serial=}"
+}
+
 # As postinst of the upgrade would, for the kernel $1.
 build_upgrade() {
 	local source=/usr/src/zcopy-$newer tarball=/opt/zcopy-$newer.dkms.tar.gz
@@ -108,12 +118,14 @@ make_programs() {
 	[[ -x $program && -x $program-static ]]
 }
 
-# Boots it for the command $1, and adds what that says there to the sum.
+# look COMMAND [OPTION...]: boots it with these options of machine.sh, and adds what
+# the command says there to the sum.
 look() {
-	local log=$work/report status=0
+	local command=$1 log=$work/report status=0
 
+	shift
 	echo "check: booting it (five to ten minutes without KVM)"
-	packaging/machine.sh "$root" "$1" | tee "$log" || status=$?
+	packaging/machine.sh "$@" "$root" "$command" | tee "$log" || status=$?
 	passed=$((passed + $(grep -c '^ok - ' "$log" || true)))
 	failed=$((failed + $(grep -c '^not ok - ' "$log" || true)))
 	: >"$said"
@@ -144,8 +156,41 @@ try_kernel() {
 
 	release=$(releases | tail -n 1)
 	check "$1: DKMS has built the module for $release" built "$release"
+	check "$1: and has signed it" signed_by_dkms "$release"
 	check "$1: DKMS builds an upgrade for it" build_upgrade "$release"
 	look /opt/installed.sh
+}
+
+# The module of the kernel $1 again, signed by nobody, and by a stranger.
+sign() {
+	local module
+
+	# shellcheck disable=SC2016 # the root's
+	module=$(inside modinfo -k "$1" -n zcopy) && inside bash -ec '
+		cd /opt
+		case $1 in
+		*.xz) xz -dc "$1" >unsigned.ko ;;
+		*) cp "$1" unsigned.ko ;;
+		esac
+		strip --strip-debug unsigned.ko
+		cp unsigned.ko stranger.ko
+		openssl req -new -x509 -newkey rsa:2048 -nodes -days 2 \
+			-subj "/CN=a stranger/" -keyout stranger.key \
+			-outform DER -out stranger.pub
+		"$2/scripts/sign-file" sha256 stranger.{key,pub,ko}
+	' sign "$module" "/lib/modules/$1/build"
+}
+
+# With Secure Boot, before and after the machine is told of DKMS's key.
+try_signed() {
+	local password=correct-horse
+
+	check "$1: the module is signed by others" sign "$(releases | tail -n 1)"
+	packaging/firmware.sh "$work/firmware"
+	look "/opt/signed.sh import $dkms_key $password" -f "$work/firmware"
+	echo "check: MOK management (a minute or two)"
+	check "$1: the key is enrolled" packaging/enroll.sh "$work/firmware" "$password"
+	look "/opt/signed.sh enrolled $dkms_key" -f "$work/firmware"
 }
 
 try_suite() {
@@ -164,9 +209,10 @@ try_suite() {
 	echo "check: installing zcopy's packages, and ${user[*]} (some minutes)"
 	check "$1: apt-get install" install "${debs[@]}" "${user[@]}"
 	check "$1: programs are built with the library" make_programs
-	as_root cp packaging/{checking,installed}.sh "$root/opt/"
+	as_root cp packaging/{checking,installed,signed}.sh "$root/opt/"
 	as_root cp "$upgrade" "$root/opt/upgrade.deb"
 	try_kernel "$1"
+	[[ $1 != "$newest_suite" ]] || try_signed "$1"
 
 	# Backports have newer ones, which this suite's users take.
 	if [[ $1 == "$newest_suite" ]]; then

@@ -8,6 +8,7 @@
 #   machine.sh [OPTION]... ROOT COMMAND
 #
 #   -t  end the VM after so many seconds (default: 1800)
+#   -f  start it by the firmware in this folder, which firmware.sh has made
 #
 # The console's log is left in build/packages-ROOT.log, by the name of the folder.
 # Exit status: 0 if the last line was "end", 124 when the time was up, else 125.
@@ -15,10 +16,11 @@
 # shellcheck source=selftests/vm/common.sh
 source "$(dirname "$0")/../selftests/vm/common.sh"
 
-limit=1800
-while getopts t: option; do
+limit=1800 firmware=''
+while getopts t:f: option; do
 	case $option in
 	t) limit=$OPTARG ;;
+	f) firmware=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
@@ -50,7 +52,8 @@ as_root mke2fs -q -F -t ext4 -L check -d "$root" "$image"
 # These are links to the newest, as a boot loader wants them.
 kernel=$root/$(readlink "$root/vmlinuz") initrd=$root/$(readlink "$root/initrd.img")
 vm_kernel=$("$vm_dir/kernel.sh")
-accelerator=$("$vm_dir/accelerator.sh" "$vm_kernel" "$("$vm_dir/initramfs.sh" "$vm_kernel")")
+initramfs=$("$vm_dir/initramfs.sh" "$vm_kernel")
+accelerator=$("$vm_dir/accelerator.sh" "$vm_kernel" "$initramfs")
 
 arguments=(
 	"${kernel_arguments[@]}" root=LABEL=check rw
@@ -61,27 +64,41 @@ arguments=(
 machine=(
 	qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu max -smp 2 -m 2G
 	-no-user-config -nodefaults -display none -no-reboot
-	-kernel "$kernel" -initrd "$initrd" -append "${arguments[*]}"
 	-drive "if=none,id=root,format=raw,cache=unsafe,discard=unmap,file=$image"
 	-device "virtio-blk-pci,drive=root"
 	-chardev "stdio,id=report,signal=off"
 	-serial "file:$console" -serial chardev:report
 )
+if [[ -z $firmware ]]; then
+	machine+=(-kernel "$kernel" -initrd "$initrd" -append "${arguments[*]}")
+else
+	cp "$kernel" "$firmware/disk/vmlinuz"
+	cp "$initrd" "$firmware/disk/initrd.img"
+	cat >"$firmware/disk/EFI/debian/grub.cfg" <<-END
+		linux /vmlinuz ${arguments[*]}
+		initrd /initrd.img
+		boot
+	END
+	mapfile -t -O "${#machine[@]}" machine <"$firmware/arguments"
+fi
 # timeout ends QEMU when the time is up, and when this script dies.
 start=(setpriv --pdeathsig TERM timeout --foreground --kill-after=5 "$limit")
+
+# Firmware writes to the port, too.
+lines='^(ok - |not ok - |#|end$)'
 
 boot() {
 	local output tee
 
 	: >"$report"
-	exec {output}> >(exec tee "$report")
+	exec {output}> >(grep --line-buffered -aE "$lines" | tee "$report")
 	tee=$!
 	"${start[@]}" "${machine[@]}" </dev/null >&"$output" &
 	qemu=$!
 	exec {output}>&-
 	wait "$qemu" && status=0 || status=$?
 	qemu=''
-	wait "$tee"
+	wait "$tee" || true	# it may be that there was no line
 }
 
 boot
