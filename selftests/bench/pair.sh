@@ -8,7 +8,7 @@
 #   pair.sh [-b] [-c COMMAND] [-t SECONDS] KERNEL MODULE CARD PROGRAMS RESULTS COMMAND
 #
 #   -b  count by blocks of code too, and print what profile.sh makes of that
-#   -c  the client's command instead of client.c
+#   -c  the client's command instead of client.c; its end is waited for
 #   -t  end the VMs after so long (default: 600)
 #
 # KERNEL and MODULE are as for run.sh, CARD is QEMU's name of the server's
@@ -87,15 +87,24 @@ boot client 2 e1000e off "" "${client_command:-$programs/client 10.9.1.1}" \
 	>"$results/client.output" 2>&1 &
 client=$!
 
-status=0
-wait -n -p first "$server" "$client" || status=$?
-if [[ $first == "$client" ]]; then
-	client=''
-	if [[ $status -ne 0 ]]; then
+# Waits for the client, which has nothing to tell unless it failed.
+await_client() {
+	wait "$client" || {
 		cat "$results/client.output" >&2
 		die "the client failed"
-	fi
+	}
+	client=''
+}
+
+status=0 first=''
+wait -n -p first "$server" "$client" || status=$?
+if [[ $first == "$client" ]]; then
+	await_client
+	status=0
 	wait "$server" || status=$?
+else
+	server=''
+	[[ $status -ne 0 || -z $client_command ]] || await_client
 fi
 server=''
 exit "$status"

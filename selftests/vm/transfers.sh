@@ -69,9 +69,9 @@ serve() {
 	local file=$ZCOPY_TESTDIR_XFS/file method
 
 	echo 'step counting instructions: a large file'
-	"$programs/large" "$ZCOPY_TESTDIR_XFS" 32 1
+	"$programs/large" "$ZCOPY_TESTDIR_XFS" 8 5
 	echo 'step counting instructions: small responses'
-	"$programs/small" "$ZCOPY_TESTDIR_XFS" 16 256 1
+	"$programs/small" "$ZCOPY_TESTDIR_XFS" 16 96 5
 
 	cp "$1" "$file"
 	size=$(stat -c %s "$file")
