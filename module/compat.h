@@ -36,7 +36,7 @@
 	  (code) < KERNEL_VERSION(7, 0, 5)))
 
 #if ZCOPY_KERNEL_LACKS(LINUX_VERSION_CODE)
-#error "zcopy needs Linux 6.12.112, 6.18.36, 7.0.5 or a newer one of these series"
+#error "zcopy needs Linux 6.12.112, 6.18.36 or newer ones of these series, or 7.0.5 or newer"
 #endif
 
 #ifndef CONFIG_VHOST_TASK
