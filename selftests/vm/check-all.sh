@@ -23,7 +23,7 @@ for KERNEL in "${kernels[@]}"; do
 	[[ $seen != *" $release "* ]] || continue
 	seen+="$release "
 	say "check: kernel $release"
-	make -C "$top_dir" check KERNEL="$KERNEL" | tee "$log" || true
+	make --no-print-directory -C "$top_dir" check KERNEL="$KERNEL" | tee "$log" || true
 	if [[ $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
 		counts=("${BASH_REMATCH[@]:1}")
 	else
