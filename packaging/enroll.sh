@@ -15,12 +15,13 @@ export LC_ALL=C
 folder=$1 password=$2
 down=$'\e[B' enter=$'\r'
 
+emulator=$("$vm_dir/qemu.sh")
 vm_kernel=$("$vm_dir/kernel.sh")
 initramfs=$("$vm_dir/initramfs.sh" "$vm_kernel")
 accelerator=$("$vm_dir/accelerator.sh" "$vm_kernel" "$initramfs")
 mapfile -t firmware <"$folder/arguments"
 machine=(
-	qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu max -m 1G
+	"$emulator" -machine q35 -accel "$accelerator" -cpu max -m 1G
 	-no-user-config -nodefaults -display none -no-reboot "${firmware[@]}"
 	-chardev "stdio,id=console,signal=off" -serial chardev:console
 )

@@ -51,6 +51,7 @@ as_root mke2fs -q -F -t ext4 -L check -d "$root" "$image"
 
 # These are links to the newest, as a boot loader wants them.
 kernel=$root/$(readlink "$root/vmlinuz") initrd=$root/$(readlink "$root/initrd.img")
+emulator=$("$vm_dir/qemu.sh")
 vm_kernel=$("$vm_dir/kernel.sh")
 initramfs=$("$vm_dir/initramfs.sh" "$vm_kernel")
 accelerator=$("$vm_dir/accelerator.sh" "$vm_kernel" "$initramfs")
@@ -62,7 +63,7 @@ arguments=(
 	systemd.run_failure_action=poweroff-force
 )
 machine=(
-	qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu max -smp 2 -m 2G
+	"$emulator" -machine q35 -accel "$accelerator" -cpu max -smp 2 -m 2G
 	-no-user-config -nodefaults -display none -no-reboot
 	-drive "if=none,id=root,format=raw,cache=unsafe,discard=unmap,file=$image"
 	-device "virtio-blk-pci,drive=root"

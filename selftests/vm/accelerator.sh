@@ -18,9 +18,10 @@ fi
 
 if [[ ! -f $known ]]; then
 	rm -f "$cache_dir"/accelerator-*
+	emulator=$("$vm_dir/qemu.sh")
 	answer=$(mktemp)
 	trap 'rm -f "$answer"' EXIT
-	timeout --kill-after=2 20 qemu-system-x86_64 -machine q35 -accel kvm \
+	timeout --kill-after=2 20 "$emulator" -machine q35 -accel kvm \
 		-cpu max -m 512M -no-user-config -nodefaults -display none \
 		-no-reboot -kernel "$kernel/vmlinuz" -initrd "$initramfs" \
 		-append "console=ttyS0 panic=-1 zcopy.trial=yes" \

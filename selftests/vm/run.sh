@@ -39,6 +39,7 @@ shift $((OPTIND - 1))
 	die "a shell needs a terminal; without one: make vm CMD='...'"
 kernel=$1 module=$2 command=$3
 
+emulator=$("$vm_dir/qemu.sh")
 initramfs=$("$vm_dir/initramfs.sh" "$kernel")
 [[ -n $accelerator ]] ||
 	accelerator=$("$vm_dir/accelerator.sh" "$kernel" "$initramfs")
@@ -109,7 +110,7 @@ wire() {
 mapfile -t wires < <(wire left 52:54:00:00:00:01; wire right 52:54:00:00:00:02)
 
 machine=(
-	qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu max -smp 2 -m 4G
+	"$emulator" -machine q35 -accel "$accelerator" -cpu max -smp 2 -m 4G
 	-no-user-config -nodefaults -display none -no-reboot
 	-kernel "$kernel/vmlinuz" -initrd "$initramfs" -append "${arguments[*]}"
 	-serial "file:$run/console" -serial "file:$run/verdict"
@@ -148,8 +149,9 @@ boot() {
 }
 
 boot
-# An emulated processor may execute code that the other one is just patching, as
-# it does in one boot of a hundred or so. Nothing of ours has run then.
+# An emulated processor may still execute code that the other one has just patched:
+# see qemu.sh. A boot patches what both are executing, their clock; nothing of ours
+# has run then.
 if ! grep -q '^boot$' "$run/verdict" && grep -q 'Oops: int3' "$run/console"; then
 	say "vm: the emulated processor tripped over patched code; booting once more"
 	boot
