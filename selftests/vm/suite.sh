@@ -25,6 +25,7 @@ places=("$ZCOPY_TESTDIR_EXT4" "$ZCOPY_TESTDIR_XFS" "$ZCOPY_TESTDIR_TMPFS")
 # when it finds no memory for a device or a packet, as a test has it.
 harmless='suspect GRO implementation|hrtimer: interrupt took|clocksource: |hogged CPU'
 harmless+='|sched: DL replenish lagged too much'
+harmless+='|Using fanotify permission checks may lead to deadlock'
 # A server of NFS that nobody relies on.
 harmless+='|NFSD: (Unable to initialize client recovery|Is nfsdcld running)'
 harmless+='|kobject_add_internal failed for zcopy \(error: -12'
