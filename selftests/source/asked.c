@@ -125,7 +125,7 @@ static void answer(FIXTURE_DATA(asked) *self, uint32_t word)
 	response.fd = question.fd;
 	if (write(self->listener, &response, sizeof(response)) !=
 	    (ssize_t)sizeof(response))
-		die("the answer");
+		die("nobody took the word");
 	close(question.fd);
 }
 
