@@ -152,8 +152,13 @@ static void *serve(void *argument)
 		out.len += len > 0 ? len : 0;
 		parts[0] = (struct iovec){ &out, sizeof(out) };
 		parts[1] = (struct iovec){ &answer, out.len - sizeof(out) };
+		if (writev(server, parts, 2) >= 0)
+			continue;
+		/* Its only descriptor was given away meanwhile. */
+		if (errno == EBADF)
+			return NULL;
 		/* One that was interrupted meanwhile is gone. */
-		if (writev(server, parts, 2) < 0 && errno != ENOENT)
+		if (errno != ENOENT)
 			die("answer request %u", in->opcode);
 	}
 }
