@@ -6,12 +6,30 @@
 set -euo pipefail
 
 folder=$(mktemp -d "${ZCOPY_TESTDIR_EXT4:?}/warm-XXXXXX")
-trap 'rm -rf "$folder"' EXIT
+loop=''
+
+# The disk is of that kind from now on.
+become() {
+	dmsetup --noudevsync load zcopy_warm --table "0 32768 $*"
+	dmsetup --noudevsync suspend --nolockfs zcopy_warm
+	dmsetup --noudevsync resume zcopy_warm
+}
+
+clean_up() {
+	if [[ -e /dev/mapper/zcopy_warm ]]; then
+		become linear "$loop" 0
+		! mountpoint -q "$folder/disk" || umount "$folder/disk"
+		dmsetup --noudevsync remove --retry zcopy_warm
+	fi
+	[[ -z $loop ]] || losetup --detach "$loop"
+	rm -rf "$folder"
+}
+trap clean_up EXIT
 
 number=0
 failed=0
 echo "TAP version 13"
-echo "1..10"
+echo "1..11"
 
 # check NAME COMMAND...: the command succeeds.
 check() {
@@ -44,6 +62,22 @@ chill() {
 	echo 1 >/proc/sys/vm/drop_caches
 }
 
+# A file of a disk that fails from now on: what finds it is in memory, it is not.
+fail_disk() {
+	modprobe loop && modprobe dm-mod
+	truncate -s 16M "$folder/image"
+	mkfs.ext4 -q -O ^has_journal "$folder/image"
+	mkdir "$folder/disk"
+	loop=$(losetup --find --show "$folder/image")
+	dmsetup --noudevsync create zcopy_warm --table "0 32768 linear $loop 0"
+	dmsetup --noudevsync mknodes zcopy_warm		# nobody else does
+	mount -o noatime /dev/mapper/zcopy_warm "$folder/disk"
+	cp "$folder/large" "$folder/disk/lost"
+	sync -f "$folder/disk/lost"
+	dd of="$folder/disk/lost" oflag=nocache conv=notrunc count=0 status=none
+	become error
+}
+
 head -c 9000001 /dev/urandom >"$folder/large"
 head -c 5000 /dev/urandom >"$folder/small"
 : >"$folder/empty"
@@ -65,6 +99,9 @@ check "one that is missing, and the others" \
 check "no regular file" says 1 'not a regular file' zcopy warm "$folder"
 check "what is made when it is read" \
 	says 1 'not supported' zcopy warm --quiet /proc/version
+fail_disk
+check "a disk that fails" \
+	says 1 'lost: Input/output error' zcopy warm --quiet "$folder/disk/lost"
 check "no file at all" says 2 'no FILE given' zcopy warm
 chill
 # shellcheck disable=SC2016
@@ -73,4 +110,4 @@ check "a bar on a terminal" \
 		 tr "\r" "\n" | grep -q "100% \[=*\] 9 MB"' - "$folder"
 
 echo "# Totals: pass:$((number - failed)) fail:$failed xfail:0 xpass:0 skip:0 error:0"
-[[ $failed == 0 && $number == 10 ]]
+[[ $failed == 0 && $number == 11 ]]
