@@ -43,12 +43,14 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 {
 	const struct fuse_write_in *out = (const void *)(in + 1);
 	const struct fuse_read_in *from = (const void *)(in + 1);
+	/* What is said from now on is for the next one. */
+	bool answers = __atomic_load_n(&hung->answers, __ATOMIC_SEQ_CST);
 	uint64_t size;
 
 	hung->thread = in->pid;
 	__atomic_store_n(&hung->user, in->uid, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&hung->asked, 1, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&hung->answers, __ATOMIC_SEQ_CST))
+	if (!answers)
 		return NOTHING;
 	if (in->opcode == FUSE_WRITE) {
 		answer->write.size = out->size;

@@ -221,18 +221,23 @@ static void hold(pid_t child, pid_t worker, bool by_signal)
 	if (by_signal) {
 		if (kill(child, SIGSTOP) || !await_all(child, 'T'))
 			die("the child does not stop");
-	} else {
-		seize(worker, false);
-		await_stop(worker);
+		return;
 	}
+	seize(worker, false);
+	/* It stops; or another one was quicker, and their process has ended. */
+	if (waitpid(worker, NULL, __WALL) != worker)
+		die("wait for thread %d", worker);
 }
 
 static void go_on(pid_t child, pid_t worker, bool by_signal)
 {
-	if (!by_signal)
-		let_go(worker);
-	else if (kill(child, SIGCONT))
+	if (by_signal && kill(child, SIGCONT))
 		die("continue the child");
+	if (by_signal || !ptrace(PTRACE_DETACH, worker, NULL, NULL))
+		return;
+	/* Ended since, it has to be waited for before its process can be. */
+	if (errno != ESRCH || (waitpid(worker, NULL, __WALL) < 0 && errno != ECHILD))
+		die("let go of thread %d", worker);
 }
 
 /*
@@ -263,8 +268,9 @@ TEST_F(stop, called_away_from_a_server)
 		ASSERT_TRUE(hung_await(&hung, asked + 1));
 		worker = thread_of(child, COLD_WORKER);
 		ASSERT_LT(0, worker);
-		hold(child, worker, by_signal);
+		/* If it is a debugger that holds it, another worker asks. */
 		hung_answer(&hung, true);
+		hold(child, worker, by_signal);
 		go_on(child, worker, by_signal);
 		if (writes) {
 			ASSERT_EQ(child, waitpid(child, &status, 0));
