@@ -42,7 +42,8 @@ choose() {
 
 mapfile -t listed < <(list)
 mapfile -t every < <(list DEBUG=yes FULL=1)
-read -ra words <<<"${TESTS:-}"
+# They may stand on several lines.
+read -r -d '' -a words <<<"${TESTS:-}" || true
 tests=()
 for word in "${words[@]}"; do
 	choose "$word"
