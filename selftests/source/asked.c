@@ -5,12 +5,15 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <sys/fanotify.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/door.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
@@ -35,9 +38,12 @@ FIXTURE(asked)
 	struct pair pair;
 	struct pair other_pair;
 	struct part part;
-	struct sender sender;
-	pthread_t thread;		/* the queue's caller */
-	int result;
+	struct zcopy_transfer transfer;
+	struct flight flight;
+	pthread_t thread;		/* hands it in */
+	sem_t handed_in;
+	sem_t over;
+	enum door door;
 	int listener;
 	uint64_t event;			/* that it listens for */
 	int device;
@@ -46,25 +52,32 @@ FIXTURE(asked)
 FIXTURE_VARIANT(asked)
 {
 	enum filesystem filesystem;
-	bool queue;
+	enum door door;
 	bool before;		/* a listener that may fill the file before it is read */
 };
 
-#define ROW(name, place, by_queue, fills)				\
+#define ROW(name, place, by, fills)					\
 	FIXTURE_VARIANT_ADD(asked, name)				\
 	{								\
-		.filesystem = place, .queue = by_queue, .before = fills, \
+		.filesystem = place, .door = by, .before = fills,	\
 	}
 
-ROW(ext4_send, EXT4, false, false);
-ROW(ext4_queue, EXT4, true, true);
-ROW(xfs_send, XFS, false, true);
-ROW(xfs_queue, XFS, true, false);
+ROW(ext4_send, EXT4, SEND, false);
+ROW(ext4_submit, EXT4, SUBMIT, true);
+ROW(ext4_uring, EXT4, URING, false);
+ROW(xfs_send, XFS, SEND, true);
+ROW(xfs_submit, XFS, SUBMIT, false);
+ROW(xfs_uring, XFS, URING, true);
 
-static int listen_to(FIXTURE_DATA(asked) *self)
+static bool has_pre_access(void)
 {
-	return fanotify_mark(self->listener, FAN_MARK_ADD, self->event,
-			     self->file.fd, NULL);
+	unsigned int major, minor;
+	struct utsname name;
+
+	if (uname(&name) ||
+	    sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		die("uname");
+	return major > 6 || (major == 6 && minor >= 14);
 }
 
 FIXTURE_SETUP(asked)
@@ -78,18 +91,21 @@ FIXTURE_SETUP(asked)
 	self->listener = fanotify_init(FAN_CLASS_PRE_CONTENT | FAN_CLOEXEC,
 				       O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, self->listener);
-	self->event = variant->before ? FAN_PRE_ACCESS : FAN_ACCESS_PERM;
-	if (listen_to(self) && variant->before && errno == EINVAL) {
-		TH_LOG("this kernel has no FAN_PRE_ACCESS: as FAN_ACCESS_PERM");
-		self->event = FAN_ACCESS_PERM;
-	}
-	ASSERT_EQ(0, listen_to(self));
+	self->event = FAN_ACCESS_PERM;
+	if (variant->before && has_pre_access())
+		self->event = FAN_PRE_ACCESS;
+	else if (variant->before)
+		TH_LOG("as FAN_ACCESS_PERM: this kernel has no FAN_PRE_ACCESS");
+	ASSERT_EQ(0, fanotify_mark(self->listener, FAN_MARK_ADD, self->event,
+				   self->file.fd, NULL));
 	/* Later kernels look for listeners only as a file is opened. */
 	close(self->file.fd);
 	self->file.fd = open_again(self->file.rw, O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, self->file.fd);
 	/* To its end, wherever that is by then. */
 	self->part = of_file(&self->file, 0, 0);
+	self->transfer = transfer_of(self->pair.tx, &self->part, 1, USER_DATA);
+	self->door = variant->door;
 }
 
 FIXTURE_TEARDOWN(asked)
@@ -104,28 +120,33 @@ FIXTURE_TEARDOWN(asked)
 	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
-static void *submit(void *argument)
+static void *hand_in(void *argument)
 {
 	FIXTURE_DATA(asked) *self = argument;
-	struct zcopy_transfer transfer = transfer_of(self->pair.tx, &self->part, 1,
-						     USER_DATA);
-	struct zcopy_submit submit = submit_of(&transfer, 1);
 
-	self->result = submit_call(self->device, &submit) ?: submit.error;
+	flight_start(&self->flight, self->door, self->device, &self->transfer);
+	sem_post(&self->handed_in);
+	/* A ring answers to the thread that submitted. */
+	sem_wait(&self->over);
 	return NULL;
 }
 
-/* By a thread of its own, since the caller waits for the answer. */
-static void begin(FIXTURE_DATA(asked) *self, bool queue)
+/* By a thread of its own, since who hands it in waits for the answer. */
+static void begin(FIXTURE_DATA(asked) *self)
 {
-	self->sender = (struct sender){
-		.device = self->device, .socket = self->pair.tx,
-		.parts = &self->part, .nr = 1,
-	};
-	if (!queue)
-		sender_start(&self->sender);
-	else if (pthread_create(&self->thread, NULL, submit, self))
-		die("pthread_create");
+	if (sem_init(&self->handed_in, 0, 0) || sem_init(&self->over, 0, 0) ||
+	    pthread_create(&self->thread, NULL, hand_in, self))
+		die("make a thread");
+}
+
+/* Of the answered one: as flight_finish(). */
+static int finish(FIXTURE_DATA(asked) *self)
+{
+	int error = flight_finish(&self->flight);
+
+	sem_post(&self->over);
+	pthread_join(self->thread, NULL);
+	return error;
 }
 
 /* Waits for a question and answers it with FAN_ALLOW or FAN_DENY. */
@@ -149,45 +170,20 @@ static void answer(FIXTURE_DATA(asked) *self, uint32_t word)
 	close(question.about.fd);
 }
 
-/* Of SEND, or of the submission. */
-static int refused(FIXTURE_DATA(asked) *self, bool queue)
-{
-	if (!queue) {
-		sender_finish(&self->sender);
-		return self->sender.result;
-	}
-	pthread_join(self->thread, NULL);
-	return self->result;
-}
-
-/* "" when the whole transfer ends like this. */
-static const char *ends(FIXTURE_DATA(asked) *self, bool queue, uint64_t bytes,
-			int error, uint32_t flags)
-{
-	const struct zcopy_completion *completion = &self->sender.completion;
-
-	if (queue)
-		return completes(self->device, USER_DATA, bytes, error, flags);
-	sender_finish(&self->sender);
-	if (self->sender.result || completion->bytes != bytes ||
-	    completion->error != error || completion->flags != flags)
-		return "SEND ended in another way";
-	return "";
-}
-
 TEST_F(asked, refused)
 {
 	char byte;
 
-	begin(self, variant->queue);
+	begin(self);
 	ASSERT_TRUE(await(self->listener, POLLIN));
 	EXPECT_EQ(-1, recv(self->pair.rx, &byte, 1, MSG_DONTWAIT));
 	EXPECT_EQ(EAGAIN, errno);
 	answer(self, FAN_DENY);
-	EXPECT_EQ(-EPERM, refused(self, variant->queue));
+	sem_wait(&self->handed_in);
+	EXPECT_EQ(-EPERM, finish(self));
 	EXPECT_EQ(-1, recv(self->pair.rx, &byte, 1, MSG_DONTWAIT));
 	EXPECT_EQ(EAGAIN, errno);
-	EXPECT_EQ(0, reap_now(self->device, &self->sender.completion, 1));
+	EXPECT_EQ(0, reap_now(self->device, &self->flight.send.completion, 1));
 }
 
 /* Others are served meanwhile, of the same process and context. */
@@ -204,15 +200,16 @@ static void serve_another(struct __test_metadata *_metadata,
 }
 
 static void grow(struct __test_metadata *_metadata, FIXTURE_DATA(asked) *self,
-		 bool queue, uint32_t word)
+		 uint32_t word)
 {
+	const struct zcopy_completion *done = &self->flight.send.completion;
 	const struct part wants = { .want = { SEED, 0, SIZE + GROWTH } };
 	const uint64_t bytes = word == FAN_DENY ? SIZE : SIZE + GROWTH;
 	struct cursor cursor = { .parts = &wants, .nr = 1 };
 
-	begin(self, queue);
+	begin(self);
 	answer(self, FAN_ALLOW);
-	ASSERT_TRUE(queue ? !refused(self, true) : sender_blocked(&self->sender));
+	sem_wait(&self->handed_in);
 	file_write(&self->file, SIZE, GROWTH, SEED);
 
 	ASSERT_TRUE(cursor_take(&cursor, self->pair.rx, SIZE));
@@ -220,9 +217,10 @@ static void grow(struct __test_metadata *_metadata, FIXTURE_DATA(asked) *self,
 	serve_another(_metadata, self);
 	EXPECT_FALSE(cursor.error);
 	answer(self, word);
-	EXPECT_STREQ("", ends(self, queue, bytes,
-			      word == FAN_DENY ? -EPERM : 0,
-			      word == FAN_DENY ? ZCOPY_C_FILE_ERROR : 0));
+	ASSERT_EQ(0, finish(self));
+	EXPECT_EQ(bytes, done->bytes);
+	EXPECT_EQ(word == FAN_DENY ? -EPERM : 0, done->error);
+	EXPECT_EQ(word == FAN_DENY ? ZCOPY_C_FILE_ERROR : 0, done->flags);
 	ASSERT_TRUE(cursor_take(&cursor, self->pair.rx, bytes - SIZE));
 	shutdown(self->pair.tx, SHUT_WR);
 	EXPECT_TRUE(at_end(self->pair.rx));
@@ -231,12 +229,12 @@ static void grow(struct __test_metadata *_metadata, FIXTURE_DATA(asked) *self,
 
 TEST_F(asked, growth_refused)
 {
-	grow(_metadata, self, variant->queue, FAN_DENY);
+	grow(_metadata, self, FAN_DENY);
 }
 
 TEST_F(asked, growth_allowed)
 {
-	grow(_metadata, self, variant->queue, FAN_ALLOW);
+	grow(_metadata, self, FAN_ALLOW);
 }
 
 TEST_HARNESS_MAIN
