@@ -102,12 +102,12 @@ boot() {
 	wait "$tee" || true	# it may be that there was no line
 }
 
-boot
-# As in selftests/vm/run.sh: an emulated processor may trip over patched code.
-if [[ ! -s $report ]] && grep -q 'Oops: int3' "$console"; then
-	say "vm: the emulated processor tripped over patched code; booting once more"
-	boot
-fi
+# shellcheck disable=SC2317 # boot_emulated asks
+has_begun() {
+	[[ -s $report ]]
+}
+
+boot_emulated has_begun "$console"
 
 [[ $(tail -n 1 "$report") != end ]] || exit 0
 say "vm: it ended without an end; its console (all of it: $console):"

@@ -41,6 +41,30 @@ kernel_arguments=(
 	sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_panic=1
 )
 
+# Boots with the function boot: $1, the command to tell whether the VM came to what
+# it was booted for, $2 its console's log. Where it did not, and the emulator is to
+# blame, it boots once more, twice at most: an emulated processor may execute code
+# that the other one has just patched (see qemu.sh), and QEMU 10 may end by an
+# assertion of its own as the cards get their addresses.
+# shellcheck disable=SC2154 # boot sets status
+boot_emulated() {
+	local times
+
+	for ((times = 1; ; times++)); do
+		boot
+		if "$1" || [[ $times -eq 3 ]]; then
+			break
+		elif [[ $status -eq 134 ]]; then
+			say "vm: the emulator has ended itself; booting once more"
+		elif grep -q 'Oops: int3' "$2"; then
+			say "vm: the emulated processor tripped over patched code;" \
+				"booting once more"
+		else
+			break
+		fi
+	done
+}
+
 # Make, QEMU's option parser and the kernel command line all split at these.
 for path in "$top_dir" "$cache_dir"; do
 	case $path in

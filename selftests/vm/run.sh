@@ -148,14 +148,12 @@ boot() {
 	qemu=
 }
 
-boot
-# An emulated processor may still execute code that the other one has just patched:
-# see qemu.sh. A boot patches what both are executing, their clock; nothing of ours
-# has run then.
-if ! grep -q '^boot$' "$run/verdict" && grep -q 'Oops: int3' "$run/console"; then
-	say "vm: the emulated processor tripped over patched code; booting once more"
-	boot
-fi
+# shellcheck disable=SC2317 # boot_emulated asks
+has_begun() {
+	grep -q '^boot$' "$run/verdict"
+}
+
+boot_emulated has_begun "$run/console"
 
 cp "$run/console" "$console"
 [[ -z $keep ]] || cp "$run/verdict" "$keep"
