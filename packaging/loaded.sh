@@ -1,29 +1,64 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Usage: loaded.sh say|replace
+# Usage: loaded.sh say|load|replace|remove|gone
 #
 # After a module was installed: says what has to be done so that the running
-# kernel has it, or does that. A module that is in use is left alone; it goes on
-# until nobody uses it.
+# kernel has it, or does that: loads it, or replaces one that is loaded. A module
+# that is in use is left alone; it goes on until nobody uses it. Of one that is
+# removed: unloads it, or says why that cannot be; and what is left when it is gone.
 
+# In a chroot or a container the kernel that runs is somebody else's.
+is_own_kernel() {
+	! ischroot 2>/dev/null && ! systemd-detect-virt --quiet --container 2>/dev/null
+}
+
+# Who does not want it at boot does not want it now.
+is_masked() {
+	[ "$(readlink -f /etc/modules-load.d/zcopy.conf)" = /dev/null ]
+}
+
+load() {
+	modprobe --use-blacklist zcopy ||
+		echo "zcopy: the module cannot be loaded into this kernel; Secure Boot may" \
+			"be why, see install.rst"
+}
+
+unload() {
+	rmmod zcopy 2>/dev/null
+}
+
+is_own_kernel || exit 0
 loaded=
 [ ! -d /sys/module/zcopy ] || loaded=$(cat /sys/module/zcopy/srcversion)
-installed=$(modinfo -F srcversion zcopy 2>/dev/null)
 
+if [ "$1" = remove ]; then
+	[ -z "$loaded" ] || unload ||
+		echo "zcopy: the module is in use, and is there until the next boot, or" \
+			"until nobody has /dev/zcopy open and all has arrived: rmmod zcopy"
+	exit 0
+elif [ "$1" = gone ]; then
+	[ -z "$loaded" ] || echo "zcopy: the module is there until it is unloaded: rmmod zcopy"
+	exit 0
+fi
+
+installed=$(modinfo -F srcversion zcopy 2>/dev/null)
 if [ -z "$installed" ]; then
-	echo "zcopy: there is no module for the running kernel, $(uname -r)"
+	echo "zcopy: there is no module for the running kernel, $(uname -r); which" \
+		"kernels it is built for, and that it needs their headers, is in" \
+		"install.rst"
 elif [ "$loaded" = "$installed" ]; then
 	:
-elif [ -z "$loaded" ] && [ "$1" = replace ]; then
-	modprobe zcopy || echo "zcopy: the module cannot be loaded into this kernel"
 elif [ -z "$loaded" ]; then
-	echo "zcopy: to load the module now: modprobe zcopy"
-elif [ "$1" = replace ] && rmmod zcopy 2>/dev/null; then
-	modprobe zcopy || echo "zcopy: the module cannot be loaded into this kernel"
+	case $1 in
+	load) is_masked || load ;;
+	say) echo "zcopy: to load the module now: modprobe zcopy" ;;
+	esac
+elif [ "$1" != say ] && unload; then
+	load
 else
 	echo "zcopy: another module is loaded, and goes on while programs have" \
-		"/dev/zcopy open. The new one comes with the next boot, or when they" \
-		"have ended: rmmod zcopy && modprobe zcopy"
+		"/dev/zcopy open, or what they sent has not arrived. The new one comes" \
+		"with the next boot, or then: rmmod zcopy && modprobe zcopy"
 fi
 exit 0

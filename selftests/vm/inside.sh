@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Runs command $2... in the root tree $1, as the user who asks, with this tree and
-# the cache folder where they are outside. Nobody else sees what is mounted for that.
+# the cache folder where they are outside. Nobody else sees what is mounted for that,
+# and no module gets into this machine's own kernel from there.
 
 # shellcheck source=selftests/vm/common.sh
 source "$(dirname "$0")/common.sh"
@@ -21,7 +22,7 @@ as_root unshare --mount --propagation private bash -c '
 		shift
 	done
 	shift
-	exec chroot --userspec="$user" "$root" env -C "$folder" \
+	exec setpriv --bounding-set -sys_module chroot --userspec="$user" "$root" env -C "$folder" \
 		PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"
 ' inside "$root" "$(id -u):$(id -g)" "$PWD" \
 	/dev /proc "$cache_dir" "$top_dir" -- "$@"
