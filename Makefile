@@ -13,6 +13,10 @@ tell = @$(if $(filter 0,$(V)$(silent)),printf '  %-7s %s\n' $(1),:)
 # Root has these in his PATH, but not after "su".
 export PATH := $(PATH):/usr/sbin:/sbin
 
+$(if $(word 2,$(CURDIR)$(DESTDIR)$(PREFIX)),$(error make splits words at spaces: a path has one))
+# Make -C would take it from another folder.
+override DESTDIR := $(if $(DESTDIR),$(abspath $(DESTDIR)))
+
 vm := selftests/vm
 user := $(CURDIR)/build/user
 export KERNEL CMD TESTS DEBUG FULL SLOWDOWN
@@ -154,7 +158,8 @@ bench: deps
 		-b $(CURDIR)/$(vm_build)/bench $(BENCH)
 
 # Nothing is built here, so that root owns nothing in the tree. A module that is
-# to be signed is signed as it is installed: a signature ends at the last byte.
+# to be signed is signed as it is installed: a signature ends at the last byte. Only
+# one that is signed takes the place of another.
 installed = $(DESTDIR)/lib/modules/$(release)/updates/zcopy.ko
 # At boot.
 PREFIX ?= /usr/local
@@ -166,19 +171,20 @@ install:
 	@test -f $(objects)/module/zcopy.ko && test -f $(user)/zcopy || \
 		{ echo "run make first" >&2; exit 1; }
 	$(call tell,INSTALL $(installed))
-	$(Q)install -D -m 644 $(objects)/module/zcopy.ko $(installed)
-	$(Q)$(STRIP) --strip-debug $(installed)
-ifneq ($(SIGN_KEY),)
-	$(call tell,SIGN $(installed))
-	$(Q)$(SIGN_FILE) $(SIGN_HASH) $(SIGN_KEY) $(SIGN_CERT) $(installed)
-endif
+	$(if $(SIGN_KEY),$(call tell,SIGN $(installed)))
+	$(Q)umask 022; mkdir -p $(dir $(installed)) $(dir $(loading))
+	$(Q)trap 'rm -f $(installed).new' EXIT; set -e; \
+	install -m 644 $(objects)/module/zcopy.ko $(installed).new; \
+	$(STRIP) --strip-debug $(installed).new; \
+	$(if $(SIGN_KEY),$(SIGN_FILE) $(SIGN_HASH) $(SIGN_KEY) $(SIGN_CERT) $(installed).new;) \
+	mv $(installed).new $(installed)
 ifeq ($(DESTDIR),)
 	$(call tell,DEPMOD $(release))
 	$(Q)depmod $(release)
 endif
 	$(call tell,INSTALL $(loading))
-	$(Q)install -D -m 644 packaging/zcopy.conf $(loading)
-	@$(MAKE) -C userlib O=$(user) install
+	$(Q)install -m 644 packaging/zcopy.conf $(loading)
+	@$(MAKE) -C userlib O=$(user) DESTDIR=$(DESTDIR) install
 	$(if $(DESTDIR),,@packaging/loaded.sh say)
 
 # Of each kernel that has one: it may have been another that ran then.
@@ -193,7 +199,10 @@ uninstall:
 		$(if $(DESTDIR),:,depmod "$${folder##*/}"); \
 	done
 	$(Q)rm -f $(loading)
-	@$(MAKE) -C userlib O=$(user) uninstall
+	$(Q)if [ -d $(dir $(loading)) ]; then \
+		rmdir --ignore-fail-on-non-empty $(dir $(loading)); fi
+	@$(MAKE) -C userlib O=$(user) DESTDIR=$(DESTDIR) uninstall
+	$(if $(DESTDIR),,@packaging/loaded.sh gone)
 
 deb:
 	@packaging/deb.sh build/deb

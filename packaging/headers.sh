@@ -38,13 +38,19 @@ how() {
 	esac
 }
 
+needed() {
+	sed -n 's/^#error "\(zcopy needs Linux .*\)"$/\1/p' "$top/module/compat.h"
+}
+
 made=$(cat "$folder/include/config/kernel.release" 2>/dev/null || true)
 
-if [[ -z $made ]]; then
+if [[ -z $made && ! $release =~ $BUILD_EXCLUSIVE_KERNEL ]]; then
+	echo "there are no kernel headers in $folder, and those of the running kernel," \
+		"$release, would not do: $(needed)"
+elif [[ -z $made ]]; then
 	echo "there are no kernel headers in $folder: $(how)"
 elif [[ ! $made =~ $BUILD_EXCLUSIVE_KERNEL ]]; then
-	echo "the headers in $folder are of $made, and" \
-		"$(sed -n 's/^#error "\(zcopy needs Linux .*\)"$/\1/p' "$top/module/compat.h")"
+	echo "the headers in $folder are of $made, and $(needed)"
 elif ! grep -qs '^CONFIG_VHOST_TASK=y' "$folder/include/config/auto.conf"; then
 	echo "the kernel of $folder has no CONFIG_VHOST_TASK: zcopy needs one that" \
 		"was built with KVM or vhost"

@@ -18,7 +18,7 @@ fail()
 }
 
 mapped=$(sed -nE 's/^\t\t(zcopy[a-z_]*);$/\1/p' "$map" | sort)
-exported=$(nm -D --defined-only "$library" |
+exported=$("${NM:-nm}" -D --defined-only "$library" |
 	   awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort)
 declared=$(sed -nE 's/^[a-z].*[ *](zcopy[a-z_]*)\(.*/\1/p' <(grep -hv '^static' "$@") |
 	   sort)

@@ -68,6 +68,10 @@ advice 'dnf install kernel-devel-6.12.200' 'ID="rocky" ID_LIKE="rhel centos fedo
 advice 'pacman -S linux-headers' 'ID=arch'
 advice "install your distribution's package of the headers of kernel 6.12.200" 'ID=void'
 
+said=$(packaging/headers.sh /dev/null 6.1.0-40-amd64 <(echo 'ID=debian'))
+[[ $said == *'6.1.0-40-amd64, would not do: zcopy needs Linux 6.12.'* ]] ||
+	complain "headers.sh: of a kernel that is too old it says $said"
+
 # The options of each command, as bash is told of them.
 for command in send recv cp warm stat; do
 	has=$(sed -nE 's/^\t\t\{ "([a-z-]+)", (no|required)_argument,.*/--\1/p' \

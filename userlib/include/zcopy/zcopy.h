@@ -119,7 +119,8 @@ struct zcopy;
  *                   -ENODEV
  * @retval -EACCES   no permission to open the device
  * @retval -ENOTTY   /dev/zcopy is not the module's device
- * @retval -EMFILE   the process has too many open descriptors
+ * @retval -EMFILE   the process has too many open descriptors, or the user
+ *                   max_user_contexts contexts
  * @retval -ENFILE   the system has
  * @retval -ENOMEM   no memory
  */
