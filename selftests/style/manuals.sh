@@ -6,7 +6,8 @@
 # Holds the manual pages in folder MANUALS to the library's HEADERS. Each function
 # stands in the NAME and the SYNOPSIS of one page of section 3, as the headers
 # declare it, in the table of libzcopy.7, and there is a page or a link by its
-# name. Each page has examples, and these compile.
+# name. Each page has examples, and these compile. zcopy.4 has each feature of the
+# interface and each parameter of the module.
 set -euo pipefail
 
 manuals=$1 headers=$2
@@ -85,6 +86,18 @@ for function in "${functions[@]}"; do
 		complain "$manuals/libzcopy.7: the table does not have $function()"
 	cmp -s "$page" "$work/share/man/man3/$function.3" ||
 		complain "userlib/Makefile: $function.3 is not installed as a link to $page"
+done
+
+mapfile -t features < <(sed -nE 's/^#define (ZCOPY_FEATURE_[A-Z]+)\t.*/\1/p' \
+	uapi/linux/zcopy.h)
+for feature in "${features[@]}"; do
+	grep -qE "^\.BR? .*\b$feature\b" "$manuals/zcopy.4" ||
+		complain "$manuals/zcopy.4: does not have $feature"
+done
+mapfile -t parameters < <(sed -nE 's/^module_param[a-z_]*\(([a-z_]+),.*/\1/p' module/*.c)
+for parameter in "${parameters[@]}"; do
+	section 'MODULE PARAMETERS' "$manuals/zcopy.4" | grep -q "^\.IR $parameter " ||
+		complain "$manuals/zcopy.4: does not have the parameter $parameter"
 done
 
 exit "$failed"
