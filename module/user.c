@@ -16,7 +16,7 @@
 #include "limits.h"
 #include "user.h"
 
-static DEFINE_HASHTABLE(users, 6);
+static DEFINE_HASHTABLE(users, 10);
 static DEFINE_SPINLOCK(users_lock);	/* irq-safe */
 static DEFINE_SPINLOCK(starving_lock);	/* zcopy_user.starving and .starved; irq-safe */
 
@@ -46,15 +46,33 @@ static s64 limit_of(enum zcopy_use use)
 	return S64_MAX;
 }
 
+/* One user may own any number of namespaces, and be in all of them. */
+static unsigned long key_of(kuid_t uid, const struct user_namespace *ns)
+{
+	return __kuid_val(uid) ^ (unsigned long)ns;
+}
+
 static struct zcopy_user *find(kuid_t uid, const struct user_namespace *ns)
 {
 	struct zcopy_user *user;
 
 	lockdep_assert_held(&users_lock);
-	hash_for_each_possible(users, user, node, __kuid_val(uid))
+	hash_for_each_possible(users, user, node, key_of(uid, ns))
 		if (uid_eq(user->uid, uid) && user->ns == ns)
 			return user;
 	return NULL;
+}
+
+/* Who found room after all, as he was about to starve, is still there. */
+static void forget_starving(struct zcopy_user *user)
+{
+	struct zcopy_starver *starver, *tmp;
+	unsigned long flags;
+
+	spin_lock_irqsave(&starving_lock, flags);
+	list_for_each_entry_safe(starver, tmp, &user->starving, link)
+		list_del_init(&starver->link);
+	spin_unlock_irqrestore(&starving_lock, flags);
 }
 
 static void destroy(struct zcopy_user *user)
@@ -63,7 +81,7 @@ static void destroy(struct zcopy_user *user)
 
 	for (use = 0; use < ZCOPY_NR_USES; use++)
 		WARN_ON_ONCE(percpu_counter_sum(&user->used[use]));
-	WARN_ON_ONCE(!list_empty(&user->starving));
+	forget_starving(user);
 	percpu_counter_destroy_many(user->used, ZCOPY_NR_USES);
 	put_user_ns(user->ns);
 	kfree(user);
@@ -113,7 +131,7 @@ static struct zcopy_user *get(kuid_t uid, struct user_namespace *ns,
 		user = fresh;
 		fresh = NULL;
 		up = NULL;
-		hash_add(users, &user->node, __kuid_val(uid));
+		hash_add(users, &user->node, key_of(uid, ns));
 	}
 	spin_unlock_irq(&users_lock);
 	if (fresh)
