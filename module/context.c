@@ -47,7 +47,6 @@ zcopy_context_create(const struct zcopy_context_ops *ops)
 	INIT_LIST_HEAD(&context->blind);
 	INIT_LIST_HEAD(&context->submitters);
 	INIT_LIST_HEAD(&context->done);
-	mutex_init(&context->reader);
 	init_waitqueue_head(&context->wait);
 	zcopy_starver_init(&context->starver, &context->wait);
 	return context;
@@ -75,7 +74,6 @@ void zcopy_context_put(struct zcopy_context *context)
 	zcopy_user_uncharge(context->user, ZCOPY_USE_MEMORY, sizeof(*context));
 	zcopy_user_uncharge(context->user, ZCOPY_USE_CONTEXTS, 1);
 	zcopy_user_put(context->user);
-	mutex_destroy(&context->reader);
 	mutex_destroy(&context->memory_lock);
 	kfree(context);
 	module_put(THIS_MODULE);

@@ -52,7 +52,6 @@ struct zcopy_context_ops {
  * @memory_queued: bytes of their memory segments
  * @nr_unread:   elements of @done
  * @closing:     the last descriptor is gone
- * @reader:      held while completions move from @done to a program
  * @wait:        who waits for completions, or for room in the queue
  *
  * A call that runs holds the file, so that a context outlives a synchronous
@@ -64,7 +63,7 @@ struct zcopy_context {
 	struct zcopy_user *user;
 	struct zcopy_starver starver;
 	struct zcopy_account account;
-	struct mutex memory_lock;	/* for copying in alone */
+	struct mutex memory_lock;	/* not while it is copied to */
 	struct zcopy_memory *memory;
 	unsigned int memory_used;
 
@@ -82,7 +81,6 @@ struct zcopy_context {
 	unsigned int nr_unread;
 	bool closing;
 
-	struct mutex reader;		/* delivers exactly once */
 	wait_queue_head_t wait;
 };
 

@@ -175,48 +175,72 @@ int zcopy_record_wait(struct zcopy_context *context, unsigned int min,
 			is_wait_over(context, min), timeout);
 }
 
+/* So many are taken off together: those are for nobody else. */
+#define TOGETHER	16
+
+static void take(struct zcopy_context *context, unsigned int max,
+		 struct list_head *taken)
+{
+	struct zcopy_record *record, *tmp;
+
+	spin_lock(&context->lock);
+	list_for_each_entry_safe(record, tmp, &context->done, link) {
+		if (!max--)
+			break;
+		list_move_tail(&record->link, taken);
+		context->nr_unread--;
+	}
+	spin_unlock(&context->lock);
+}
+
+/* They could not be written. Others may have waited in vain meanwhile. */
+static void put_back(struct zcopy_context *context, struct list_head *taken)
+{
+	unsigned int nr = list_count_nodes(taken);
+
+	spin_lock(&context->lock);
+	list_splice(taken, &context->done);
+	context->nr_unread += nr;
+	spin_unlock(&context->lock);
+	if (wq_has_sleeper(&context->wait))
+		wake_up_interruptible_poll(&context->wait, EPOLLIN);
+}
+
 /**
  * zcopy_record_read - move completions to a program, each exactly once
  * @context: whose they are
  * @to:      room for @max
  * @max:     completions
  *
- * Return: how many; or if none: 0, there are none; -EFAULT; -EINTR.
+ * A program may have them written to a file's pages, for which others do not wait.
+ *
+ * Return: how many; or if none: 0, there are none; or -EFAULT.
  */
 ssize_t zcopy_record_read(struct zcopy_context *context,
 			  struct zcopy_completion __user *to,
 			  unsigned int max)
 {
+	struct zcopy_record *record, *tmp;
 	ssize_t given = 0;
+	LIST_HEAD(taken);
 	int err = 0;
 
-	if (!max || !READ_ONCE(context->nr_unread))
-		return 0;
-	if (mutex_lock_interruptible(&context->reader))
-		return -EINTR;
-	while (given < max) {
-		struct zcopy_record *record;
-
-		spin_lock(&context->lock);
-		record = list_first_entry_or_null(&context->done,
-						  struct zcopy_record, link);
-		spin_unlock(&context->lock);
-		if (!record)
-			break;
-		/* Only who holds @reader takes records off. */
-		if (copy_to_user(&to[given], &record->completion,
-				 sizeof(record->completion))) {
+	while (given < max && READ_ONCE(context->nr_unread)) {
+		take(context, min_t(unsigned int, max - given, TOGETHER), &taken);
+		list_for_each_entry_safe(record, tmp, &taken, link) {
+			if (copy_to_user(&to[given], &record->completion,
+					 sizeof(record->completion)))
+				break;
+			list_del(&record->link);
+			free_record(context, record);
+			given++;
+		}
+		if (!list_empty(&taken)) {
+			put_back(context, &taken);
 			err = -EFAULT;
 			break;
 		}
-		spin_lock(&context->lock);
-		list_del(&record->link);
-		context->nr_unread--;
-		spin_unlock(&context->lock);
-		free_record(context, record);
-		given++;
 	}
-	mutex_unlock(&context->reader);
 	if (given && wq_has_sleeper(&context->wait))
 		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
 	return given ?: err;

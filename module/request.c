@@ -92,44 +92,50 @@ static int refill(struct zcopy_xfer *xfer, size_t len)
 	return 0;
 }
 
-/* Copy @len bytes at @addr to pages of the context, a range a page allocation. */
-static int copy_memory(struct zcopy_xfer *xfer, u64 addr, size_t len)
+/*
+ * A range of the context's memory for @len bytes, or the first of them, whose content
+ * is the caller's business. Or an ERR_PTR.
+ */
+static struct zcopy_range *reserve(struct zcopy_xfer *xfer, size_t len)
 {
 	struct zcopy_context *context = xfer->context;
+	struct zcopy_range *range = NULL;
 	int err;
 
 	err = mutex_lock_killable(&context->memory_lock);
 	if (err)
-		return err;
-
-	while (len) {
-		struct zcopy_memory *memory;
-		struct zcopy_range *range;
-		size_t part;
-		void *to;
-
-		err = refill(xfer, min(len, PAGE_SIZE));
-		if (err)
-			break;
-		memory = context->memory;
-		part = min_t(size_t, len, memory->size - context->memory_used);
-		to = page_address(memory->page) + context->memory_used;
-
-		err = -EFAULT;
-		if (copy_from_user(to, u64_to_user_ptr(addr), part))
-			break;
-
+		return ERR_PTR(err);
+	err = refill(xfer, min(len, PAGE_SIZE));
+	if (!err) {
 		range = new_range(xfer);
-		range->memory = zcopy_memory_get(memory);
+		range->memory = zcopy_memory_get(context->memory);
 		range->pos = context->memory_used;
-		range->len = part;
-		context->memory_used += part;
-		addr += part;
-		len -= part;
-		err = 0;
+		range->len = min_t(size_t, len,
+				   context->memory->size - context->memory_used);
+		context->memory_used += range->len;
 	}
 	mutex_unlock(&context->memory_lock);
-	return err;
+	return range ?: ERR_PTR(err);
+}
+
+/*
+ * Copy @len bytes at @addr to pages of the context, a range a page allocation. They
+ * may be those of a file: nobody else waits until they are read.
+ */
+static int copy_memory(struct zcopy_xfer *xfer, u64 addr, size_t len)
+{
+	while (len) {
+		struct zcopy_range *range = reserve(xfer, len);
+
+		if (IS_ERR(range))
+			return PTR_ERR(range);
+		if (copy_from_user(page_address(range->memory->page) + range->pos,
+				   u64_to_user_ptr(addr), range->len))
+			return -EFAULT;
+		addr += range->len;
+		len -= range->len;
+	}
+	return 0;
 }
 
 static int take_memory(struct zcopy_xfer *xfer,
