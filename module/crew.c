@@ -39,8 +39,7 @@ static void visited(struct callback_head *head)
 		zcopy_worker_stop_idle(crew);
 		spin_lock_irq(&crew->lock);
 		/* Who became idle meanwhile has not asked. */
-		idle = (crew->closed ||
-			(crew->leaving && !atomic_read(&crew->load))) &&
+		idle = zcopy_worker_is_needless(crew) &&
 		       zcopy_worker_has_idle(crew);
 		again = idle && !signal_pending(current);
 		later = !again && (idle || (!crew->nr_hot &&
@@ -96,6 +95,10 @@ int zcopy_crew_hire(struct zcopy_crew *crew)
 {
 	int err = 0;
 
+	if (READ_ONCE(crew->parting) && !(current->flags & PF_USER_WORKER))
+		WRITE_ONCE(crew->parting, false);
+	/* Pairs with zcopy_worker_stop_idle(): the caller's transfer is in the load. */
+	smp_mb();
 	if (READ_ONCE(crew->nr_hot) && !zcopy_worker_is_still(crew))
 		return 0;
 	if (mutex_lock_killable(&crew->hiring))
@@ -108,38 +111,46 @@ int zcopy_crew_hire(struct zcopy_crew *crew)
 
 /**
  * zcopy_crew_hot - queue work that needs no disk
- * @crew: has a hot worker
+ * @crew: anybody's
  * @work: with zcopy_work.run set; its own until it is run
+ *
+ * Where there is no hot worker, as for the lease of a transfer that is still being
+ * read from a program, a thread of the program does it on its way.
  *
  * Context: any.
  * Return: false: the process is over, and nobody takes work.
  */
 bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work)
 {
+	bool closed, visit = false;
 	unsigned long flags;
-	bool closed;
 
 	spin_lock_irqsave(&crew->lock, flags);
 	closed = crew->closed;
 	if (!closed) {
 		zcopy_work_add_hot(&crew->work, work);
 		zcopy_worker_wake_idle(crew, false, 0);
+		visit = !crew->nr_hot && zcopy_worker_begin_visit(crew);
 	}
 	spin_unlock_irqrestore(&crew->lock, flags);
+	if (visit)
+		zcopy_worker_ask_later(crew);
 	return !closed;
 }
 
 /**
  * zcopy_crew_cold - queue work that may sleep for others
- * @crew:  the calling process's
- * @work:  with zcopy_work.run set; its own until it is run
- * @place: what it may sleep for, see struct zcopy_work
+ * @crew:    the calling process's
+ * @work:    with zcopy_work.run set; its own until it is run
+ * @place:   what it may sleep for, see struct zcopy_work
+ * @is_over: told that it need not be waited for after all? Or NULL
  *
  * Context: a thread of the process; may sleep.
  * Return: 0, or an error of zcopy_crew_hire(): it is not queued.
  */
 int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
-		    unsigned long place)
+		    unsigned long place,
+		    bool (*is_over)(const struct zcopy_work *work))
 {
 	int err = zcopy_crew_hire(crew);
 
@@ -159,6 +170,11 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 	spin_lock_irq(&crew->lock);
 	if (crew->closed) {
 		err = -ESRCH;
+	} else if (is_over && is_over(work)) {
+		/* Who says so looks for it here then, to recall it; but once. */
+		work->place = 0;
+		zcopy_work_add_hot(&crew->work, work);
+		zcopy_worker_wake_idle(crew, false, 0);
 	} else {
 		zcopy_work_add_cold(&crew->work, work, place);
 		zcopy_worker_wake_idle(crew, true, place);
@@ -260,6 +276,22 @@ static bool is_last(void)
 		last = last && (task == current || !zcopy_worker_is_program(task));
 	rcu_read_unlock();
 	return last;
+}
+
+/**
+ * zcopy_crew_part - the process closes one of its descriptors
+ * @crew: the calling process's
+ *
+ * It may have been the last one: if what is under way has ended, and nothing new has
+ * come, no worker keeps the process from ending.
+ *
+ * Context: process; may sleep.
+ */
+void zcopy_crew_part(struct zcopy_crew *crew)
+{
+	WRITE_ONCE(crew->parting, true);
+	if (zcopy_worker_is_program(current))
+		zcopy_worker_stop_idle(crew);
 }
 
 /**

@@ -247,7 +247,7 @@ static void land_hot(struct zcopy_work *work)
 	flight->work.run = land_cold;
 	if (!flight->dropping ||
 	    zcopy_crew_cold(crew_of(flight), &flight->work,
-			    (unsigned long)flight->dropping)) {
+			    (unsigned long)flight->dropping, NULL)) {
 		flight->dropping = NULL;
 		land(flight);
 	}

@@ -211,7 +211,7 @@ static void released(struct zcopy_xfer *xfer)
 	xfer->work.run = forget_cold;
 	if (sb && !here &&
 	    !zcopy_crew_cold(&xfer->submitter->crew, &xfer->work,
-			     (unsigned long)sb))
+			     (unsigned long)sb, NULL))
 		return;
 	if (sb && here)
 		zcopy_source_forget(xfer);
@@ -389,6 +389,7 @@ void zcopy_queue_part(struct zcopy_context *context)
 		return;
 	WRITE_ONCE(submitter->parted, true);
 	zcopy_cancel_wake(submitter);
+	zcopy_crew_part(&submitter->crew);
 	zcopy_crew_abandon(&submitter->crew);
 	zcopy_submitter_put(submitter);
 }

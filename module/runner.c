@@ -102,6 +102,17 @@ static unsigned long place_of(const struct zcopy_stream *stream,
 	return (unsigned long)file_inode(file)->i_sb | how;
 }
 
+/* Is the head to end? */
+static bool is_over(const struct zcopy_work *work)
+{
+	const struct zcopy_stream *stream;
+	const struct zcopy_xfer *xfer;
+
+	stream = container_of(work, struct zcopy_stream, work);
+	xfer = list_first_entry(&stream->queue, struct zcopy_xfer, link);
+	return READ_ONCE(xfer->cancelled) || READ_ONCE(xfer->expired);
+}
+
 /* Ditto, and it will be one that may sleep for files. */
 static bool pass_on_cold(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 			 bool sleep)
@@ -110,7 +121,7 @@ static bool pass_on_cold(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 
 	stream->work.run = cold_work;
 	err = zcopy_crew_cold(crew_of(stream), &stream->work,
-			      place_of(stream, xfer, sleep));
+			      place_of(stream, xfer, sleep), is_over);
 	return !err || lacks_worker(stream, xfer, err);
 }
 

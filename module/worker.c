@@ -166,6 +166,19 @@ void zcopy_worker_die(struct zcopy_crew *crew)
 	} while (work);
 }
 
+/* On the list of those who work. */
+static void put_on(struct zcopy_worker *worker)
+{
+	struct zcopy_crew *crew = worker->crew;
+
+	lockdep_assert_held(&crew->lock);
+	list_add(&worker->link, &crew->workers);
+	if (worker->cold)
+		crew->nr_cold++;
+	else
+		crew->nr_hot++;
+}
+
 /* Off the list of those who work. */
 static void take_off(struct zcopy_worker *worker)
 {
@@ -243,17 +256,24 @@ bool zcopy_worker_begin_visit(struct zcopy_crew *crew)
 static bool send_visit(struct zcopy_crew *crew)
 {
 	struct task_struct *leader, *task;
+	enum task_work_notify_mode how = TWA_RESUME;
 	bool sent = false;
+
+	/* Work that nobody does: the thread may sleep until that is done. */
+	spin_lock_irq(&crew->lock);
+	if (crew->asker && !crew->nr_hot && !list_empty(&crew->work.hot))
+		how = TWA_SIGNAL;
+	spin_unlock_irq(&crew->lock);
 
 	rcu_read_lock();
 	leader = pid_task(crew->tgid, PIDTYPE_TGID);
 	task = pid_task(crew->asker, PIDTYPE_PID);
 	if (task && zcopy_worker_is_program(task))
-		sent = !task_work_add(task, &crew->visit, TWA_RESUME);
+		sent = !task_work_add(task, &crew->visit, how);
 	if (leader && !sent) {
 		for_each_thread(leader, task) {
 			if (zcopy_worker_is_program(task) &&
-			    !task_work_add(task, &crew->visit, TWA_RESUME)) {
+			    !task_work_add(task, &crew->visit, how)) {
 				sent = true;
 				break;
 			}
@@ -373,7 +393,7 @@ static bool go_on(void *data)
 	/* With its last place it may have kept another one from theirs. */
 	if (work && worker->cold && !RB_EMPTY_ROOT(&crew->work.cold))
 		zcopy_worker_wake_idle(crew, true, 0);
-	if (!work && crew->leaving && !atomic_read(&crew->load))
+	if (!work && !crew->closed && zcopy_worker_is_needless(crew))
 		leave = zcopy_worker_begin_visit(crew);
 	spin_unlock_irq(&crew->lock);
 	if (!work && !leave)
@@ -440,14 +460,21 @@ int zcopy_worker_hire(struct zcopy_crew *crew, unsigned long place)
 	worker->task = task;
 	refcount_inc(&crew->refs);
 	spin_lock_irq(&crew->lock);
-	list_add(&worker->link, &crew->workers);
-	if (cold)
-		crew->nr_cold++;
-	else
-		crew->nr_hot++;
+	put_on(worker);
 	spin_unlock_irq(&crew->lock);
 	vhost_task_start(task);
 	return 0;
+}
+
+/*
+ * Is none needed any more? Whoever submits has counted his transfer before he looks
+ * for a worker.
+ */
+bool zcopy_worker_is_needless(const struct zcopy_crew *crew)
+{
+	lockdep_assert_held(&crew->lock);
+	return crew->closed || ((crew->leaving || crew->parting) &&
+				!atomic_read(&crew->load));
 }
 
 /* End the idle workers. Context: a thread of the program. */
@@ -460,18 +487,17 @@ void zcopy_worker_stop_idle(struct zcopy_crew *crew)
 	 * end before it goes on; and nobody is told that the process has stopped.
 	 */
 	while (!signal_pending(current)) {
-		bool needless;
-
 		spin_lock_irq(&crew->lock);
-		/* Nothing else is certain not to need one in a moment. */
-		needless = crew->closed ||
-			   (crew->leaving && !atomic_read(&crew->load));
 		worker = find_idle(crew, true) ?: find_idle(crew, false);
-		if (worker && needless) {
-			worker->stopping = true;
+		if (worker) {
 			take_off(worker);
-		} else {
-			worker = NULL;
+			/* Pairs with zcopy_crew_hire(): one sees the other. */
+			smp_mb();
+			worker->stopping = zcopy_worker_is_needless(crew);
+			if (!worker->stopping) {
+				put_on(worker);
+				worker = NULL;
+			}
 		}
 		spin_unlock_irq(&crew->lock);
 		if (!worker)

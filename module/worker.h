@@ -42,8 +42,10 @@ struct zcopy_crew_ops {
  * @dead:     the process ends
  * @closed:   and nobody takes work any more
  * @leaving:  no transfer is to come: workers stop when there is none
+ * @parting:  the process has closed a descriptor, and submitted nothing since: ditto,
+ *            as it may end without another one to close
  * @visiting: @visit or @later is under way
- * @asker:    the thread to visit, if it lives; a reference, or NULL
+ * @asker:    the thread to visit, if it lives; a reference, or NULL: any
  * @visit:    has a thread of the program do what no worker can
  * @later:    has @visit done when the thread's signals are through
  *
@@ -63,6 +65,7 @@ struct zcopy_crew {
 	bool dead;
 	bool closed;
 	bool leaving;
+	bool parting;
 	bool visiting;
 	struct pid *asker;
 	struct callback_head visit;
@@ -83,6 +86,7 @@ bool zcopy_worker_has_cold(struct zcopy_crew *crew);
 bool zcopy_worker_lacks_cold(struct zcopy_crew *crew, unsigned long place);
 void zcopy_worker_wake_idle(struct zcopy_crew *crew, bool cold,
 			    unsigned long place);
+bool zcopy_worker_is_needless(const struct zcopy_crew *crew);
 void zcopy_worker_stop_idle(struct zcopy_crew *crew);
 bool zcopy_worker_is_program(const struct task_struct *task);
 bool zcopy_worker_begin_visit(struct zcopy_crew *crew);

@@ -252,6 +252,77 @@ TEST_F(hung, server_in_the_target)
 	expect_others_go_on(_metadata, self);
 }
 
+/* Who cancels a transfer at the moment that it is handed over. */
+struct canceller {
+	int device;
+	int socket;
+	unsigned int round;	/* atomic */
+	unsigned int done;	/* atomic */
+};
+
+static void *cancel_each(void *argument)
+{
+	struct canceller *canceller = argument;
+	unsigned int round = 0;
+
+	for (;;) {
+		while (__atomic_load_n(&canceller->round, __ATOMIC_SEQ_CST) == round)
+			;
+		while (cancel_socket(canceller->device, canceller->socket) < 1)
+			;
+		round++;
+		__atomic_store_n(&canceller->done, round, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+/* Nobody comes back from the server for what is to be read there. */
+static void be_cancelled(void)
+{
+	static struct pair pairs[MANY];
+	struct canceller canceller = { .device = device_open() };
+	struct part part = {};
+	struct hung hung;
+	pthread_t thread;
+	unsigned int i;
+
+	hung_make(&hung);
+	part.segment = (struct zcopy_segment){ .fd = hung.fd, .len = PAGE };
+	for (i = 0; i < 12; i++) {
+		pair_open(&pairs[i], UNIX, 0);
+		submit_one(canceller.device, pairs[i].tx, &part, i);
+	}
+	if (!hung_await(&hung, 1))
+		die("no worker asks the server");
+	pair_open(&pairs[i], UNIX, 0);
+	canceller.socket = pairs[i].tx;
+	if (pthread_create(&thread, NULL, cancel_each, &canceller))
+		die("make a thread");
+	for (i = 1; i <= how_often(500); i++) {
+		__atomic_store_n(&canceller.round, i, __ATOMIC_SEQ_CST);
+		submit_one(canceller.device, canceller.socket, &part, 1000 + i);
+		if (*completes(canceller.device, 1000 + i, 0, -ECANCELED,
+			       ZCOPY_C_CANCELLED))
+			die("round %u: it does not end", i);
+		while (__atomic_load_n(&canceller.done, __ATOMIC_SEQ_CST) != i)
+			;
+	}
+	_exit(0);
+}
+
+TEST(cancelled_as_it_is_queued)
+{
+	pid_t child = fork();
+	int status;
+
+	ASSERT_LE(0, child);
+	if (!child)
+		be_cancelled();
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(await_active(0));
+}
+
 int main(int argc, char **argv)
 {
 	/* Before the disk, which has no room for it. */

@@ -4,6 +4,7 @@
  * they are to the rest of the machine, and who else may share the memory.
  */
 #include <sched.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -354,6 +355,57 @@ TEST_F(process, first_thread_leaves)
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
 	EXPECT_TRUE(await_active(0));
+}
+
+/*
+ * Nothing of the context is left that the last thread of its program could close. It
+ * does not call exit_group(2), as the C library's exit() does.
+ */
+static void expect_end(struct __test_metadata *_metadata, FIXTURE_DATA(process) *self,
+		       bool under_way)
+{
+	pid_t child = fork();
+	uint64_t since = 0;
+	int status;
+
+	ASSERT_LE(0, child);
+	if (!child) {
+		struct cursor cursor = { .parts = &self->part, .nr = 1 };
+
+		submit_one(self->device, self->pair.tx, &self->part, 0);
+		if (under_way)
+			close(self->device);
+		if (!cursor_take(&cursor, self->pair.rx, SIZE))
+			die("it does not arrive");
+		if (!under_way) {
+			if (*completes(self->device, 0, SIZE, 0, 0))
+				die("it does not complete");
+			close(self->device);
+		}
+		syscall(SYS_exit, 0);
+	}
+	while (waitpid(child, &status, WNOHANG) != child) {
+		if (!patience(&since)) {
+			kill(child, SIGKILL);
+			waitpid(child, &status, 0);
+			ASSERT_TRUE(false);
+		}
+	}
+	/* A worker that ends with it is killed. */
+	EXPECT_TRUE(!status || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+	if (under_way)
+		EXPECT_STREQ("", completes(self->device, 0, SIZE, 0, 0));
+	EXPECT_TRUE(await_active(0));
+}
+
+TEST_F(process, last_thread_leaves)
+{
+	expect_end(_metadata, self, false);
+}
+
+TEST_F(process, last_thread_leaves_before)
+{
+	expect_end(_metadata, self, true);
 }
 
 /* What a child does that has its parent's memory, and its parent has to wait. */
