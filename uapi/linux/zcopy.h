@@ -618,8 +618,9 @@ struct zcopy_stats {
  *	E2BIG            transfer_size over a page, or as above
  *	EFAULT           completions cannot be written, and none was given; no
  *	                 completion is lost
- *	EINTR            a signal arrived while it waited; nothing was accepted
- *	                 and no completion given
+ *	EINTR            a signal arrived while it waited, whose handler was not
+ *	                 installed with SA_RESTART; nothing was accepted and no
+ *	                 completion given
  *	================ ======================================================
  *
  *	A transfers address that cannot be read is EFAULT in @error. A file whose

@@ -155,9 +155,9 @@ static inline void zcopy_prep_load(struct zcopy_transfer *transfer,
  * @param count      transfers
  * @param error      NULL, or set to why the transfer behind the accepted ones
  *                   was refused: a value of zcopy_send()'s list, or -EAGAIN (a
- *                   limit is reached: collect completions, then submit the
- *                   rest; with ZCOPY_LEASE also: a file is open for writing);
- *                   0 if all were accepted
+ *                   limit is reached: collect completions, or wait for POLLOUT
+ *                   on zcopy_fd(), then submit the rest; with ZCOPY_LEASE also:
+ *                   a file is open for writing); 0 if all were accepted
  *
  * @return how many were accepted, or if none was, the error; 0 only if
  * @p count is 0
@@ -183,7 +183,8 @@ int zcopy_submit(struct zcopy *zcopy, const struct zcopy_transfer *transfers,
  * @return how many completions were filled, perhaps fewer than @p min if the
  * time ran out or a signal arrived
  *
- * @retval -EINTR   a signal arrived; nothing was accepted, nothing filled
+ * @retval -EINTR   a signal arrived whose handler was not installed with
+ *                  SA_RESTART; nothing was accepted, nothing filled
  * @retval -EFAULT  @p completions cannot be written; nothing was accepted. If
  *                  something was, it returns 0, and the completions wait.
  * @retval -EINVAL  @p min is over @p max

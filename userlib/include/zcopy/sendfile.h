@@ -112,7 +112,8 @@ struct sf_hdtr {
  *
  * EIO: the file could not be read.
  *
- * ENOBUFS: no memory.
+ * ENOBUFS: no memory; or, with SF_SYNC or SF_NOCACHE, a limit of the user's threads,
+ * transfers or of the kernel's memory for them.
  *
  * ENOTCONN: @p s is not connected.
  *
