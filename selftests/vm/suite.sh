@@ -23,7 +23,8 @@ limit=$((300 * ${ZCOPY_SLOWDOWN:-1}))
 places=("$ZCOPY_TESTDIR_EXT4" "$ZCOPY_TESTDIR_XFS" "$ZCOPY_TESTDIR_TMPFS")
 # What the kernel warns of because the machine is emulated, on a busy host; and
 # when it finds no memory for a device or a packet, as a test has it.
-harmless='suspect GRO implementation|hrtimer: interrupt took|clocksource: |hogged CPU'
+harmless='suspect GRO implementation|hrtimer: interrupt took|hogged CPU'
+harmless+='|clocksource: |TSC found unstable after boot'
 harmless+='|sched: DL replenish lagged too much'
 harmless+='|Using fanotify permission checks may lead to deadlock'
 # A server of NFS that nobody relies on.
