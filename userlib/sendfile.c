@@ -164,6 +164,9 @@ static int send_file(int fd, int s, off_t offset, size_t nbytes,
 	if (error == -EMSGSIZE)
 		error = check_descriptors(fd, s) ?:
 			zcopy_vector_split(&vector, count, false);
+	/* Refused for want of a thread or of room: a socket that is full is no cause. */
+	if (error == -EAGAIN)
+		error = -ENOBUFS;
 	error = error ?: vector.error;
 	if (error)
 		zcopy_vector_push(&vector);

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A vector of segments, sent as one transfer or as several. */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 #include "process.h"
 #include "vector.h"
 
@@ -97,19 +94,20 @@ int zcopy_vector_split(struct zcopy_vector *vector, unsigned int count,
 }
 
 /*
- * Bytes that were held back for others go without them. TCP pushes what it has
- * when it is uncorked; a program that has corked it keeps it so.
+ * Bytes that were held back for others go without them: what has none sets them free,
+ * in TCP as in a record of TLS. A program that has corked its socket keeps them.
  */
 void zcopy_vector_push(struct zcopy_vector *vector)
 {
-	const int socket = vector->transfer.socket;
-	socklen_t size = sizeof(int);
-	int corked = 0;
+	struct zcopy_completion completion;
+	struct zcopy_transfer transfer;
+	struct zcopy_segment nothing;
 
 	if (!vector->corked)
 		return;
 	vector->corked = false;
-	if (!getsockopt(socket, IPPROTO_TCP, TCP_CORK, &corked, &size) &&
-	    !corked)
-		setsockopt(socket, IPPROTO_TCP, TCP_CORK, &corked, size);
+	zcopy_segment_memory(&nothing, NULL, 0);
+	zcopy_transfer_init(&transfer, vector->transfer.socket, &nothing, 1);
+	/* Nor is it news that the socket failed. */
+	zcopy_process_send(&transfer, &completion);
 }

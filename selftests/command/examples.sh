@@ -158,6 +158,9 @@ few_descriptors() {
 	for ((i = 0; i < 20; i++)); do
 		server_sleeps || status=1
 	done
+	# What is not there takes none away.
+	printf 'GET /none HTTP/1.0\r\n\r\n' >&"${clients[1]}"
+	grep -q ' 404 ' <&"${clients[1]}" || status=1
 	printf 'GET /4096 HTTP/1.0\r\n\r\n' >&"${clients[0]}"
 	tail -c 4096 <&"${clients[0]}" | cmp - "$folder/files/4096" || status=1
 	for fd in "${clients[@]}"; do

@@ -5,6 +5,7 @@
  * and the next time what it gives then.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
@@ -27,6 +28,7 @@ FIXTURE_VARIANT(command_source)
 	uint64_t content;
 	bool seeks;
 	bool direct;
+	bool mapped;
 };
 
 FIXTURE_VARIANT_ADD(command_source, honest)
@@ -54,6 +56,15 @@ FIXTURE_VARIANT_ADD(command_source, small_size)
 	.size = 10,
 	.content = 300000,
 	.direct = true,
+};
+
+/* It says that it can be mapped all the same. */
+FIXTURE_VARIANT_ADD(command_source, small_size_mapped)
+{
+	.size = 10,
+	.content = 300000,
+	.direct = true,
+	.mapped = true,
 };
 
 FIXTURE_VARIANT_ADD(command_source, large_size)
@@ -89,7 +100,7 @@ FIXTURE_SETUP(command_source)
 {
 	watch_begin(&self->watch);
 	hung_make_lying(&self->hung, variant->size, variant->content,
-			variant->seeks, variant->direct);
+			variant->seeks, variant->direct, variant->mapped);
 	/* A test that failed may have left it. */
 	if (run("rm -rf " OUT) || mkdir(OUT, 0700))
 		die("make " OUT);
@@ -154,6 +165,37 @@ TEST_F(command_source, sent)
 				 methods[i]));
 		EXPECT_STREQ("", arrived(&self->hung));
 	}
+}
+
+static int leased = -1;
+
+static void give_up(int number)
+{
+	if (fcntl(leased, F_SETLEASE, F_UNLCK))
+		die("signal %d: give the lease up", number);
+}
+
+/* Somebody has a lease to write, and gives it up when he is told to. */
+TEST(of_a_lease)
+{
+	const char *const commands[] = {
+		"zcopy cp " OUT "/leased " OUT "/got",
+		"zcopy warm --quiet " OUT "/leased",
+	};
+	size_t i;
+
+	ASSERT_EQ(0, run("rm -rf " OUT "; mkdir " OUT "; echo content >" OUT "/leased"));
+	ASSERT_NE(SIG_ERR, signal(SIGIO, give_up));
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		leased = open(OUT "/leased", O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, leased);
+		ASSERT_EQ(0, fcntl(leased, F_SETLEASE, F_WRLCK));
+		EXPECT_EQ(0, run("%s", commands[i]));
+		EXPECT_EQ(F_UNLCK, fcntl(leased, F_GETLEASE));
+		close(leased);
+	}
+	EXPECT_EQ(0, run("cmp " OUT "/leased " OUT "/got"));
+	run("rm -r " OUT);
 }
 
 TEST_HARNESS_MAIN

@@ -15,6 +15,9 @@
 #define FILE_	2
 #define FOREVER	1000000		/* seconds that an answer is good for */
 
+/* FUSE_DIRECT_IO_ALLOW_MMAP, which older headers do not have. */
+#define ALLOW_MMAP	(1ULL << 36)
+
 #define NOTHING	(-EAGAIN)	/* in place of an answer */
 
 /* Answers of all kinds; the kernel asks for a length. */
@@ -89,6 +92,10 @@ static int answer_to(struct hung *hung, const struct fuse_in_header *in,
 		answer->init.minor = 31;
 		answer->init.max_readahead = 128 * KIB;
 		answer->init.max_write = 64 * KIB;
+		if (hung->mapped) {
+			answer->init.flags = FUSE_INIT_EXT;
+			answer->init.flags2 = ALLOW_MMAP >> 32;
+		}
 		return sizeof(answer->init);
 	case FUSE_LOOKUP:
 		answer->entry.nodeid = FILE_;
@@ -231,13 +238,14 @@ uint32_t hung_seed(const struct hung *hung)
 }
 
 void hung_make_lying(struct hung *hung, uint64_t size, uint64_t content,
-		     bool seeks, bool direct)
+		     bool seeks, bool direct, bool mapped)
 {
 	*hung = (struct hung){
 		.size = size,
 		.content = content,
 		.seeks = seeks,
 		.direct = direct,
+		.mapped = mapped,
 		.answers = true,
 	};
 	start(hung);

@@ -19,7 +19,8 @@ struct hung {
 	unsigned int seed;	/* of the pattern, atomic */
 	bool seeks;		/* it tells where the content ends */
 	bool direct;		/* its file is in no page cache ... */
-	bool fresh;		/* ... and new content for each who opens it */
+	bool mapped;		/* ... and can be mapped */
+	bool fresh;		/* it has new content for each who opens it */
 	unsigned int opened;	/* times */
 };
 
@@ -40,7 +41,7 @@ int hung_open(void);
 uint32_t hung_seed(const struct hung *hung);
 /* One that answers: its file says that it has a size, and has other bytes. */
 void hung_make_lying(struct hung *hung, uint64_t size, uint64_t content,
-		     bool seeks, bool direct);
+		     bool seeks, bool direct, bool mapped);
 /* Before the process ends; nobody has the file open any more. */
 void hung_end(struct hung *hung);
 /* True when the server comes to have been asked so often to read or write. */

@@ -202,6 +202,26 @@ TEST_F(sendfilev, split_is_pushed)
 	EXPECT_STREQ("", cursor_verdict(&cursor, 3 * 1024));
 }
 
+/* Ditto, what waits in a record of TLS, which is dropped when the socket is closed. */
+TEST_F(sendfilev, split_is_pushed_by_tls)
+{
+	const struct part part = of_memory(0, 100);
+	struct sendfilevec vec[2] = { { }, { .sfv_fd = -1, .sfv_len = 1 } };
+	struct cursor cursor = { .parts = &part, .nr = 1 };
+	size_t bytes = UNSET;
+	struct pair pair;
+
+	vector_of(vec, &part, 1);
+	pair_open(&pair, TLS, 0);
+	EXPECT_EQ(-1, sendfilev(pair.tx, vec, 2, &bytes));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(100, bytes);
+	close(pair.tx);
+	EXPECT_TRUE(cursor_take(&cursor, pair.rx, 100));
+	EXPECT_STREQ("", cursor_verdict(&cursor, 100));
+	close(pair.rx);
+}
+
 /* What is before the bad part arrives, *xferred says so, and nothing more. */
 TEST_F(sendfilev, errors_of_a_part)
 {

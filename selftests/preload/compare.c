@@ -243,7 +243,7 @@ static void send_other_size(enum way way, uint64_t size, bool direct,
 	struct hung hung;
 	int i;
 
-	hung_make_lying(&hung, size, 100, false, direct);
+	hung_make_lying(&hung, size, 100, false, direct, false);
 	/* What the first left in memory may be what the second sends. */
 	for (i = 0; i < 2; i++, hung.seed++) {
 		struct end out = { -1, -1 };

@@ -81,6 +81,7 @@ bool source_open(struct source *source, const char *name);
 ssize_t source_read(struct source *source, void *buffer, size_t size,
 		    __u64 offset);
 bool source_has(const struct source *source, __u64 offset);
+bool source_lies(const struct source *source, __u64 size);
 bool source_was_cut(const struct source *source, __u64 end, __u64 promised);
 
 /* method.c: the ways to send */

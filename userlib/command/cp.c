@@ -111,12 +111,26 @@ static int look_into_folder(struct options *options)
 	return STATUS_OK;
 }
 
+static bool is_served(const struct stat *target)
+{
+	return S_ISREG(target->st_mode) || S_ISFIFO(target->st_mode);
+}
+
+static int refuse(const struct options *options)
+{
+	warnx("%s: neither a file nor a FIFO", options->target);
+	return STATUS_FAILED;
+}
+
 /* It is emptied only when it is known to be another file. */
 static int open_target(const struct options *options, struct copy *copy)
 {
 	const struct stat *source = &copy->source.start;
 	struct stat status;
 
+	/* To open a device may do something. */
+	if (!stat(options->target, &status) && !is_served(&status))
+		return refuse(options);
 	copy->target = open(options->target, O_WRONLY | O_CREAT | O_CLOEXEC,
 			    source->st_mode & 0777);
 	if (copy->target < 0 || fstat(copy->target, &status))
@@ -126,11 +140,9 @@ static int open_target(const struct options *options, struct copy *copy)
 		      options->target);
 		return STATUS_FAILED;
 	}
+	if (!is_served(&status))
+		return refuse(options);
 	copy->is_file = S_ISREG(status.st_mode);
-	if (!copy->is_file && !S_ISFIFO(status.st_mode)) {
-		warnx("%s: neither a file nor a FIFO", options->target);
-		return STATUS_FAILED;
-	}
 	if (copy->is_file && ftruncate(copy->target, 0))
 		return fail(options->target);
 	return STATUS_OK;
@@ -183,10 +195,10 @@ static __u64 find_data(struct copy *copy)
 	return (__u64)(end - start) < SLICE ? (__u64)(end - start) : SLICE;
 }
 
-/* What the module has no way to send, or does not see. */
+/* What the module has no way to send, or does not see; or a target of that kind. */
 static bool is_left_to_read(int error)
 {
-	return error == EOPNOTSUPP || error == ESPIPE;
+	return error == EOPNOTSUPP || error == ESPIPE || error == EPROTONOSUPPORT;
 }
 
 /* Which side a transfer is refused for. */

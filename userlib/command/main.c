@@ -2,9 +2,11 @@
 /* zcopy: send, receive, copy and load files, and look at the module. */
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "command.h"
 
 static const struct {
@@ -65,8 +67,15 @@ int main(int argc, char **argv)
 {
 	static char name[32];
 	size_t i;
+	int fd;
 
 	program_invocation_short_name = "zcopy";
+	/* No file that is opened is taken for standard output. Writing fails there. */
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
 	/* A peer that hangs up and a file's limit are errors like the others. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

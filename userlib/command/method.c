@@ -27,7 +27,7 @@ static void fail(struct step *step, enum side side)
 }
 
 /* Which side a transfer is refused for. */
-static enum side refused_side(int error)
+static enum side refused_side(int error, __u32 flags)
 {
 	switch (error) {
 	case EMSGSIZE:
@@ -37,9 +37,10 @@ static enum side refused_side(int error)
 	case EOVERFLOW:
 	case EACCES:
 	case EPERM:
-	case EAGAIN:
 	case ENOLCK:
 		return SIDE_FILE;
+	case EAGAIN:
+		return flags & ZCOPY_LEASE ? SIDE_FILE : SIDE_NONE;
 	case ENOTCONN:
 	case EPROTONOSUPPORT:
 		return SIDE_PEER;
@@ -90,7 +91,7 @@ static void step_zcopy(struct sender *sender, struct step *step)
 	error = zcopy_send(sender->zcopy, &transfer, &completion);
 	if (error) {
 		step->error = -error;
-		step->side = refused_side(-error);
+		step->side = refused_side(-error, sender->flags);
 		step->refused = true;
 		step->unable = is_unable(step);
 		return;

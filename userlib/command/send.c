@@ -239,10 +239,13 @@ static void fit_slice(struct sender *sender, double seconds)
 }
 
 /* What an error means that has a reason of its own for a lease. */
-static const char *reason_of(const struct step *step)
+static const char *reason_of(const struct options *options,
+			     const struct step *step)
 {
-	if (step->side == SIDE_FILE && step->refused && step->error == EAGAIN)
-		return "it is open for writing";
+	if (step->refused && step->error == EAGAIN)
+		return options->flags & ZCOPY_LEASE ?
+			       "it is open for writing" :
+			       "the user has as many threads, or transfers, as he may have";
 	if (step->side == SIDE_FILE && step->error == ESTALE)
 		return "somebody wants to change it";
 	return strerror(step->error);
@@ -251,7 +254,7 @@ static const char *reason_of(const struct step *step)
 static void complain_of_step(const struct options *options,
 			     const struct step *step, __u64 sent)
 {
-	const char *reason = reason_of(step);
+	const char *reason = reason_of(options, step);
 	const char *what = step->refused ? "refused, " : "";
 
 	switch (step->side) {
@@ -280,14 +283,20 @@ static void complain_of_step(const struct options *options,
 
 /* What a method cannot send or does not see is read and written from now on. */
 static bool read_instead(const struct options *options, struct job *job,
-			 const struct sender *sender, struct step *step)
+			 struct sender *sender, struct step *step)
 {
 	bool behind = step->file_ended && sender->left == TO_END;
+	bool all = !step->error && !sender->left && job->promised;
 
-	if (!may_read_instead(options, job) ||
-	    !(step->unable ||
-	      (behind && source_has(sender->source, sender->offset))))
+	if (all && source_lies(sender->source, job->promised)) {
+		/* To the end, wherever that is. */
+		sender->left = TO_END;
+		job->length = TO_END;
+	} else if (!may_read_instead(options, job) ||
+		   !(step->unable ||
+		     (behind && source_has(sender->source, sender->offset)))) {
 		return false;
+	}
 	job->method = find_method("rw");
 	step->file_ended = false;
 	return true;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 #include "command.h"
@@ -27,13 +28,27 @@ static bool has_pages(int file)
 	return true;
 }
 
+/*
+ * To open a FIFO, which is to be refused, must not wait; a file that somebody has a
+ * lease on is waited for.
+ */
+static int open_at_once(const char *name)
+{
+	int file = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+
+	if (file < 0 && errno == EAGAIN && !stat(name, &status) &&
+	    S_ISREG(status.st_mode))
+		file = open(name, O_RDONLY | O_CLOEXEC);
+	return file;
+}
+
 /* Prints why, if it fails and returns false. */
 bool source_open(struct source *source, const char *name)
 {
 	source->name = name;
 	source->position = 0;
-	/* O_NONBLOCK: opening a FIFO, to be refused below, must not wait. */
-	source->file = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	source->file = open_at_once(name);
 	if (source->file < 0 || fstat(source->file, &source->start)) {
 		warn("%s", name);
 		return false;
@@ -42,6 +57,8 @@ bool source_open(struct source *source, const char *name)
 		warnx("%s: not a regular file", name);
 		return false;
 	}
+	/* A read may have to wait, of /proc/kmsg say. */
+	fcntl(source->file, F_SETFL, 0);
 	source->only_read = !has_pages(source->file);
 	return true;
 }
@@ -66,6 +83,18 @@ bool source_has(const struct source *source, __u64 offset)
 	char byte;
 
 	return pread(source->file, &byte, 1, offset) == 1;
+}
+
+/*
+ * Is there more behind what the size was said to be, and is still said to be? Then it
+ * is no file that grows.
+ */
+bool source_lies(const struct source *source, __u64 size)
+{
+	struct stat now;
+
+	return source_has(source, size) && !fstat(source->file, &now) &&
+	       (__u64)now.st_size <= size;
 }
 
 static bool is_same_time(const struct timespec *a, const struct timespec *b)

@@ -87,8 +87,13 @@ static int open_below(int root, const char *path, struct stat *status)
 		spare = -1;
 		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
 	}
-	if (fd < 0)
+	if (fd < 0) {
+		const int error = errno;
+
+		keep_spare();
+		errno = error;
 		return -1;
+	}
 	if (!fstat(fd, status) && S_ISREG(status->st_mode))
 		return fd;
 	http_close(fd);
@@ -98,9 +103,8 @@ static int open_below(int root, const char *path, struct stat *status)
 
 void http_close(int file)
 {
-	if (file < 0)
-		return;
-	close(file);
+	if (file >= 0)
+		close(file);
 	keep_spare();
 }
 
@@ -125,7 +129,8 @@ int http_answer(int root, const char *data, size_t length,
 	response->close = !strcmp(version, "1.0") ||
 			  strcasestr(request, "\r\nConnection: close");
 	response->fd = open_below(root, path, &status);
-	response->busy = response->fd < 0 && is_short(errno);
+	/* EAGAIN: somebody has a lease that he is just losing. */
+	response->busy = response->fd < 0 && (is_short(errno) || errno == EAGAIN);
 	response->size = response->fd < 0 ? 0 : status.st_size;
 	response->header_length =
 		snprintf(response->header, RESPONSE_MAX,
