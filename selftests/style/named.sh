@@ -15,7 +15,7 @@ for document; do
 	while IFS=: read -r file tests; do
 		for name in ${tests//,/ }; do
 			named=$((named + 1))
-			grep -qE "^TEST_F(_TIMEOUT)?\(\w+, ${name}[,)]" \
+			grep -qE "^TEST(_F)?(_TIMEOUT)?\((\w+, )?${name}[,)]" \
 				"$selftests/$file" 2>/dev/null && continue
 			echo "$document: there is no test $name in $file" >&2
 			failed=1
