@@ -95,7 +95,9 @@ int zcopy_crew_hire(struct zcopy_crew *crew)
 {
 	int err = 0;
 
-	if (READ_ONCE(crew->parting) && !(current->flags & PF_USER_WORKER))
+	/* By anybody but a worker: io_uring's threads submit too. */
+	if (READ_ONCE(crew->parting) &&
+	    (current->flags & (PF_USER_WORKER | PF_IO_WORKER)) != PF_USER_WORKER)
 		WRITE_ONCE(crew->parting, false);
 	/* Pairs with zcopy_worker_stop_idle(): the caller's transfer is in the load. */
 	smp_mb();
