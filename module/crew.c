@@ -173,7 +173,7 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 	if (crew->closed) {
 		err = -ESRCH;
 	} else if (is_over && is_over(work)) {
-		/* Who says so looks for it here then, to recall it; but once. */
+		/* Who said so looked for it here, to recall it, and has gone. */
 		work->place = 0;
 		zcopy_work_add_hot(&crew->work, work);
 		zcopy_worker_wake_idle(crew, false, 0);

@@ -473,7 +473,7 @@ int zcopy_worker_hire(struct zcopy_crew *crew, unsigned long place)
 bool zcopy_worker_is_needless(const struct zcopy_crew *crew)
 {
 	lockdep_assert_held(&crew->lock);
-	return crew->closed || ((crew->leaving || crew->parting) &&
+	return crew->closed || ((crew->leaving || READ_ONCE(crew->parting)) &&
 				!atomic_read(&crew->load));
 }
 

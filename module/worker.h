@@ -43,7 +43,8 @@ struct zcopy_crew_ops {
  * @closed:   and nobody takes work any more
  * @leaving:  no transfer is to come: workers stop when there is none
  * @parting:  the process has closed a descriptor, and submitted nothing since: ditto,
- *            as it may end without another one to close
+ *            as it may end without another one to close. Written without @lock, by
+ *            the process's own threads
  * @visiting: @visit or @later is under way
  * @asker:    the thread to visit, if it lives; a reference, or NULL: any
  * @visit:    has a thread of the program do what no worker can
