@@ -18,6 +18,7 @@
 
 #define SIZE	300007ULL
 #define SEED	(COARSE | 12)
+#define BUFFER	(64 * (int)KIB)
 
 /* Merged over what is below, with "upper" and "work" beside it. */
 #define OVER(options)	\
@@ -30,6 +31,7 @@ static const struct kind {
 	/* In the folder of the case, with the file at lower/file. */
 	const char *make[7];
 	const char *file;	/* in merged, if it is another one */
+	uint64_t size;		/* if it is another one */
 	bool direct;
 	bool verity;
 	bool memory;		/* it has no disk */
@@ -109,7 +111,9 @@ static void chill(void)
 /* The file, as a server would have it. */
 static struct file make_file(FIXTURE_DATA(overlay) *self, const struct kind *kind)
 {
-	struct file file = { .filesystem = MEMFD, .seed = SEED, .size = SIZE };
+	struct file file = {
+		.filesystem = MEMFD, .seed = SEED, .size = kind->size ?: SIZE,
+	};
 	char path[300];
 	size_t i;
 
@@ -120,7 +124,7 @@ static struct file make_file(FIXTURE_DATA(overlay) *self, const struct kind *kin
 	file.rw = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (file.rw < 0)
 		die("make a file");
-	file_write(&file, 0, SIZE, SEED);
+	file_write(&file, 0, file.size, SEED);
 	close(file.rw);
 	for (i = 0; kind->make[i]; i++)
 		in_folder(self, kind->make[i]);
@@ -211,6 +215,47 @@ TEST_F(overlay, every_kind)
 		}
 		undo(self, &file);
 	}
+}
+
+/*
+ * In the middle of a transfer a file whose pages are sent, as its filesystem is a local
+ * one, goes to one that is asked. What is there is written, as that one takes no copy.
+ */
+TEST_F(overlay, copied_up_to_where_it_is_asked)
+{
+	static const struct kind kind = {
+		.make = { "truncate -s 32M image", "mkfs.minix -3 image >/dev/null",
+			  "mount -t minix -o loop image upper", "mkdir upper/upper upper/work",
+			  "mount -t overlay none merged -o " IN_UPPER },
+		.size = 8 * MIB,
+	};
+	struct cursor cursor = { .nr = 1 };
+	struct zcopy_completion done;
+	struct file file;
+	struct pair pair;
+	struct part part;
+	char path[300];
+
+	if (run("modprobe -q minix"))
+		SKIP(return, "this kernel has no minix");
+	file = make_file(self, &kind);
+	part = of_file(&file, 0, kind.size);
+	cursor.parts = &part;
+	pair_open(&pair, TCP4, BUFFER);
+	submit_one(self->device, pair.tx, &part, 1);
+	EXPECT_TRUE(cursor_take(&cursor, pair.rx, 1));
+	snprintf(path, sizeof(path), "%s/merged/file", self->folder);
+	file.rw = open(path, O_RDWR | O_TRUNC | O_CLOEXEC);
+	ASSERT_LE(0, file.rw);
+	file_write(&file, 0, kind.size, SEED);
+	close(file.rw);
+	EXPECT_STREQ("", deliver(self->device, UNIX, &part, 1, ZCOPY_NODISKIO, &done));
+	EXPECT_EQ(-EBUSY, done.error);
+	EXPECT_TRUE(cursor_take(&cursor, pair.rx, kind.size - 1));
+	EXPECT_STREQ("", cursor_verdict(&cursor, kind.size));
+	EXPECT_STREQ("", completes(self->device, 1, kind.size, 0, 0));
+	pair_close(&pair);
+	undo(self, &file);
 }
 
 TEST_HARNESS_MAIN

@@ -30,6 +30,9 @@ harmless+='|Using fanotify permission checks may lead to deadlock'
 # A server of NFS that nobody relies on.
 harmless+='|NFSD: (Unable to initialize client recovery|Is nfsdcld running)'
 harmless+='|kobject_add_internal failed for zcopy \(error: -12'
+# An upper layer that cannot all that overlayfs may need.
+harmless+='|overlayfs: (upper fs (needs|does not support)|failed to set xattr on upper'
+harmless+='|\.\.\.falling back)'
 # A filesystem of blocks larger than a page.
 harmless+='|XFS .*: EXPERIMENTAL: .* Large Block Size'
 harmless+='|e1000e .*: __pskb_pull_tail failed'
