@@ -85,8 +85,8 @@ ssize_t zcopy_copy_write(struct zcopy_batch *batch)
 	iov_iter_truncate(&iter, room(xfer));
 	len = iov_iter_count(&iter);
 	written = no_more_than(len, vfs_iocb_iter_write(xfer->target, &iocb, &iter));
-	/* A server may answer so. Here it would mean to wait for room. */
-	return written == -EAGAIN ? -EIO : written;
+	/* A server may answer so. Here these mean to wait, for room or for memory. */
+	return written == -EAGAIN || written == -ENOSR ? -EIO : written;
 }
 
 static ssize_t share(struct file *from, loff_t pos, struct file *to,

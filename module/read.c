@@ -354,8 +354,10 @@ static int read_shmem(struct inode *inode, pgoff_t index)
 	struct folio *folio = NULL;
 	int err;
 
-	err = shmem_get_folio(inode, index, 0, &folio, SGP_READ);
-	if (err == -EINVAL)	/* beyond the end: truncated meanwhile */
+	/* SGP_READ takes what was reserved for a hole, and leaves it as it is. */
+	err = shmem_get_folio(inode, index, 0, &folio, SGP_NOALLOC);
+	/* Beyond the end, or a hole: truncated or punched meanwhile. */
+	if (err == -EINVAL || err == -ENOENT)
 		return 0;
 	if (!err && folio) {
 		folio_unlock(folio);

@@ -18,7 +18,7 @@
 /* FUSE_DIRECT_IO_ALLOW_MMAP, which older headers do not have. */
 #define ALLOW_MMAP	(1ULL << 36)
 
-#define NOTHING	(-EAGAIN)	/* in place of an answer */
+#define NOTHING	(-4095)		/* in place of an answer */
 
 /* Answers of all kinds; the kernel asks for a length. */
 union answer {
@@ -48,6 +48,7 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 	const struct fuse_read_in *from = (const void *)(in + 1);
 	/* What is said from now on is for the next one. */
 	bool answers = __atomic_load_n(&hung->answers, __ATOMIC_SEQ_CST);
+	int error = __atomic_load_n(&hung->error, __ATOMIC_SEQ_CST);
 	uint64_t size;
 
 	hung->thread = in->pid;
@@ -55,6 +56,8 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 	__atomic_fetch_add(&hung->asked, 1, __ATOMIC_SEQ_CST);
 	if (!answers)
 		return NOTHING;
+	if (error)
+		return -error;
 	if (in->opcode == FUSE_WRITE) {
 		answer->write.size = out->size;
 		return sizeof(answer->write);
@@ -285,4 +288,9 @@ bool hung_await_user(struct hung *hung, uid_t user)
 void hung_answer(struct hung *hung, bool answers)
 {
 	__atomic_store_n(&hung->answers, answers, __ATOMIC_SEQ_CST);
+}
+
+void hung_fail(struct hung *hung, int error)
+{
+	__atomic_store_n(&hung->error, error, __ATOMIC_SEQ_CST);
 }

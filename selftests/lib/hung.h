@@ -14,6 +14,7 @@ struct hung {
 	uid_t user;		/* ... and, atomic, whose it is */
 	bool listens;		/* when it is told that who asked is called away */
 	bool answers;		/* atomic; reads and writes */
+	int error;		/* atomic; the answer to them, unless it is 0 */
 	uint64_t size;		/* of the file, as it says ... */
 	uint64_t content;	/* ... and what there is to be read */
 	unsigned int seed;	/* of the pattern, atomic */
@@ -54,5 +55,7 @@ bool hung_await_user(struct hung *hung, uid_t user);
 /* Whether it answers from now on; a read with the pattern of this seed. */
 #define HUNG_SEED	461U
 void hung_answer(struct hung *hung, bool answers);
+/* It answers each read and write with this errno from now on. */
+void hung_fail(struct hung *hung, int error);
 
 #endif /* HUNG_H */

@@ -6,6 +6,7 @@
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/door.h"
 #include "lib/place.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
@@ -188,6 +189,28 @@ TEST_F(source_change, sparse)
 	EXPECT_STREQ("", completes(self->device, USER_DATA, total, 0, 0));
 	shutdown(self->pair.tx, SHUT_WR);
 	EXPECT_STREQ("", reader_finish(&reader, total));
+}
+
+/* What was only reserved is zeros, and what was written there since is not. */
+TEST_F(source_change, reserved)
+{
+	const uint64_t start = 2 * MIB, len = 6 * PAGE;
+	const int fd = self->file.fd;
+	const struct part parts[] = {
+		{ { .addr = start, .len = 2 * PAGE, .fd = fd }, { ZEROS, 0, 2 * PAGE } },
+		{ { .addr = start + 2 * PAGE, .len = PAGE, .fd = fd },
+		  { SEED, start + 2 * PAGE, PAGE } },
+		{ { .addr = start + 3 * PAGE, .len = 3 * PAGE, .fd = fd },
+		  { ZEROS, 0, 3 * PAGE } },
+	};
+
+	/* Where the filesystem cannot, the library writes. */
+	ASSERT_EQ(0, posix_fallocate(self->file.rw, start, len));
+	file_write(&self->file, start + 2 * PAGE, PAGE, SEED);
+	EXPECT_STREQ("", carry(variant->queue ? SUBMIT : SEND, self->device, TCP4, parts,
+			       ARRAY_SIZE(parts), 0, &self->completion));
+	EXPECT_EQ(len, self->completion.bytes);
+	EXPECT_EQ(0, self->completion.error);
 }
 
 int main(int argc, char **argv)
