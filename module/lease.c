@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "context.h"
 #include "lease.h"
+#include "pagecache.h"
 #include "submitter.h"
 #include "transfer.h"
 #include "user.h"
@@ -137,13 +138,21 @@ static int set_lease(struct zcopy_lease *lease)
 	return err == -EINVAL ? -ENOLCK : err;
 }
 
+/* A mapping of overlayfs has no file open for writing but the one below. */
+static bool is_mapped_below(const struct file *file)
+{
+	return zcopy_pagecache_is_stacked(file) &&
+	       inode_is_open_for_write(zcopy_pagecache_mapping(file)->host);
+}
+
 /**
  * zcopy_lease_take - take a lease for a transfer
  * @xfer: not in any queue yet
  * @file: one of its files
  *
  * Context: the submitter's.
- * Return: 0; -EAGAIN, it is open for writing or somebody waits for that;
+ * Return: 0; -EAGAIN, it is open for writing or somebody waits for that, or
+ * somebody has a lease to write;
  * -EACCES, another user's; -EMFILE, the user has as many as he may have open files;
  * -ENOLCK, there are no leases, or they would not help; -ENOMEM, or what the
  * filesystem or a security module says.
@@ -168,8 +177,9 @@ int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file)
 	lease = kzalloc(sizeof(*lease), GFP_KERNEL_ACCOUNT);
 	if (!lease)
 		goto uncharge;
-	lease->file = dentry_open(&file->f_path, O_RDONLY | O_LARGEFILE,
-				  file->f_cred);
+	/* Who has a lease to write is told, and not waited for. */
+	lease->file = dentry_open(&file->f_path,
+				  O_RDONLY | O_LARGEFILE | O_NONBLOCK, file->f_cred);
 	if (IS_ERR(lease->file)) {
 		err = PTR_ERR(lease->file);
 		goto free;
@@ -181,6 +191,9 @@ int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file)
 	lease->work.run = expire;
 	timer_setup(&lease->deadline, deadline, 0);
 
+	err = -EAGAIN;
+	if (is_mapped_below(file))
+		goto close;
 	err = set_lease(lease);
 	if (err)
 		goto close;

@@ -175,6 +175,34 @@ TEST_F(lease, refused_to_a_writer_in_another_process)
 }
 
 /* The owner of a file may, or root. */
+/* Nobody waits for the other one; and to try again is no failure, but for a ring. */
+TEST_F(lease, refused_beside_a_lease_to_write)
+{
+	struct zcopy_completion done;
+	uint64_t since = 0;
+	int door;
+
+	signal(SIGIO, SIG_IGN);
+	/* Such a lease is for who alone has it open. */
+	ASSERT_LE(0, dup3(self->file.fd, self->file.rw, O_CLOEXEC));
+	self->part = of_file(&self->file, 0, 1000);
+	self->transfer = transfer_of(self->pair.tx, &self->part, 1, 6);
+	for (door = 0; door < DOORS; door++) {
+		self->transfer.flags = ZCOPY_LEASE;
+		/* That of the one before is closed a moment after its release. */
+		while (fcntl(self->file.fd, F_SETLEASE, F_WRLCK))
+			ASSERT_TRUE(patience(&since));
+		EXPECT_EQ(-EAGAIN, fly(door, self->device, &self->transfer, &done));
+		ASSERT_EQ(0, fcntl(self->file.fd, F_SETLEASE, F_UNLCK));
+		if (door == URING)
+			self->transfer.flags |= ZCOPY_RESUME;
+		ASSERT_EQ(0, fly(door, self->device, &self->transfer, &done));
+		EXPECT_EQ(1000, done.bytes);
+		EXPECT_EQ(0, done.error);
+		drain(_metadata, self);
+	}
+}
+
 TEST_F(lease, refused_to_another_user)
 {
 	struct zcopy_completion done;

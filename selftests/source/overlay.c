@@ -7,12 +7,14 @@
 #include <linux/fsverity.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/door.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
@@ -217,6 +219,31 @@ TEST_F(overlay, every_kind)
 	}
 }
 
+/* Who writes through a mapping has nothing open but the file below. */
+TEST_F(overlay, lease_beside_a_mapping)
+{
+	const struct kind kind = { .make = { OVER("lowerdir=lower") } };
+	struct zcopy_completion done;
+	struct file file = make_file(self, &kind);
+	struct part part;
+	char path[300];
+	char *map;
+
+	snprintf(path, sizeof(path), "%s/merged/file", self->folder);
+	file.rw = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, file.rw);
+	map = file_map(&file);
+	close(file.rw);
+	part = of_file(&file, 0, SIZE);
+	EXPECT_STREQ("refused: Resource temporarily unavailable",
+		     deliver(self->device, UNIX, &part, 1, ZCOPY_LEASE, &done));
+	munmap(map, SIZE);
+	EXPECT_STREQ("", deliver(self->device, UNIX, &part, 1, ZCOPY_LEASE | ZCOPY_SYNC,
+				 &done));
+	EXPECT_EQ(SIZE, done.bytes);
+	undo(self, &file);
+}
+
 /*
  * In the middle of a transfer a file whose pages are sent, as its filesystem is a local
  * one, goes to one that is asked. What is there is written, as that one takes no copy.
@@ -241,7 +268,8 @@ TEST_F(overlay, copied_up_to_where_it_is_asked)
 	file = make_file(self, &kind);
 	part = of_file(&file, 0, kind.size);
 	cursor.parts = &part;
-	pair_open(&pair, TCP4, BUFFER);
+	/* Here only who reads makes room: all rests while the file is made anew. */
+	pair_open(&pair, UNIX, BUFFER);
 	submit_one(self->device, pair.tx, &part, 1);
 	EXPECT_TRUE(cursor_take(&cursor, pair.rx, 1));
 	snprintf(path, sizeof(path), "%s/merged/file", self->folder);
