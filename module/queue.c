@@ -70,10 +70,13 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 	bool marks;
 	int err;
 
-	/* Who submits pays for the transfer, who opened the device for completions. */
-	if (!zcopy_user_has_room(submitter->user) ||
+	/*
+	 * Who submits pays for the transfer, who opened the device for completions. Who
+	 * is refused may wait for the next edge without a look at what is there now.
+	 */
+	if (!zcopy_user_await_room(submitter->user, &context->starver) ||
 	    (context->user != submitter->user &&
-	     !zcopy_user_has_room(context->user)))
+	     !zcopy_user_await_room(context->user, &context->starver)))
 		return ERR_PTR(-EAGAIN);
 	marks = counts_marks(transfer->flags, transfer->target != ZCOPY_LOAD);
 	record = zcopy_record_expect(context, marks);

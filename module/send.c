@@ -5,6 +5,7 @@
  */
 #include <linux/sched/xacct.h>
 
+#include "context.h"
 #include "queue.h"
 #include "release.h"
 #include "request.h"
@@ -66,7 +67,7 @@ int zcopy_send_now(struct zcopy_context *context,
 		return -ENOMEM;
 	/* What is left of it may wait for its release for long. */
 	if (transfer->flags & (ZCOPY_NOTIFY | ZCOPY_NOCACHE | ZCOPY_LEASE) &&
-	    !zcopy_user_has_room(submitter->user)) {
+	    !zcopy_user_await_room(submitter->user, &context->starver)) {
 		zcopy_submitter_put(submitter);
 		return -EAGAIN;
 	}

@@ -314,24 +314,13 @@ void zcopy_starver_leave(struct zcopy_starver *starver)
 	spin_unlock_irqrestore(&starving_lock, flags);
 }
 
-/*
- * Is one more transfer accepted of a user? All that it takes is charged anyway then:
- * who finds room by poll(2) is not refused because he wants more than is left.
- */
-bool zcopy_user_has_room(struct zcopy_user *user)
-{
-	struct zcopy_user *who;
-
-	for (who = user; who; who = who->up)
-		if (is_limited(who, user) && !has_room(who))
-			return false;
-	return true;
-}
-
 /**
  * zcopy_user_await_room - is one more transfer accepted of a user?
  * @user:    who
  * @starver: is woken when it may be, if not
+ *
+ * All that it takes is charged anyway then: who finds room by poll(2) is not refused
+ * because he wants more than is left.
  *
  * Context: process.
  */

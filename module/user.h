@@ -60,7 +60,6 @@ void zcopy_user_put(struct zcopy_user *user);
 bool zcopy_user_charge(struct zcopy_user *user, enum zcopy_use use, long n);
 void zcopy_user_charge_anyway(struct zcopy_user *user, enum zcopy_use use, long n);
 void zcopy_user_uncharge(struct zcopy_user *user, enum zcopy_use use, long n);
-bool zcopy_user_has_room(struct zcopy_user *user);
 u64 zcopy_user_uses(struct zcopy_user *user, enum zcopy_use use);
 
 void zcopy_starver_init(struct zcopy_starver *starver, wait_queue_head_t *wait);
