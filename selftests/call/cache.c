@@ -212,6 +212,8 @@ static size_t brought_in(struct __test_metadata *_metadata,
 	};
 	struct reader reader;
 	struct pair pair;
+	uint64_t since = 0;
+	size_t resident;
 
 	file_chill(&self->file);
 	pair_open(&pair, TCP4, 0);
@@ -223,7 +225,11 @@ static size_t brought_in(struct __test_metadata *_metadata,
 	shutdown(pair.tx, SHUT_WR);
 	EXPECT_STREQ("", reader_finish(&reader, len));
 	pair_close(&pair);
-	return file_resident(&self->file, 0, SIZE);
+	/* What was asked for behind it may still be on its way from the disk. */
+	do {
+		resident = file_resident(&self->file, 0, SIZE);
+	} while (resident != pages_cached(&self->file) && patience(&since));
+	return resident;
 }
 
 TEST_F(cache, exact_readahead)

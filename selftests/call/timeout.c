@@ -274,7 +274,7 @@ TEST_F(timeout, no_restart)
 	handle(SA_RESTART);
 	fill(self->pair.tx);
 	/* Begun anew it would end as if there had been no signal. */
-	set_timeout(self->pair.tx, 1000 * slowdown());
+	set_timeout(self->pair.tx, 20000 * slowdown());
 	interrupt(_metadata, self);
 	EXPECT_EQ(-EINTR, self->sender.result ?: done->error) {
 		TH_LOG("%llu bytes", done->bytes);

@@ -163,6 +163,9 @@ TEST_F(cgroup, reads_are_the_group_s)
 		SKIP(return, "the kernel has no control group with io.max");
 	file_chill(&self->file);
 	reference = in_group(_metadata, self, by_sendfile, 0);
+	/* That may have been held up: the limit alone takes so long. */
+	if (reference > (double)SIZE / RATE)
+		reference = (double)SIZE / RATE;
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		file_chill(&self->file);
 		before = figure("io.stat", "rbytes");

@@ -204,6 +204,8 @@ TEST_F(limits, transfers_under_way)
 	EXPECT_EQ(-EAGAIN, submit.error);
 	/* One that ends makes room, even while its completion is unread. */
 	EXPECT_EQ(1, cancel_user_data(self->device, 7));
+	/* A worker may just have it. */
+	EXPECT_TRUE(await(self->device, POLLIN));
 	EXPECT_EQ(POLLIN | POLLOUT, events(self->device));
 	submit = offer(self, self->pair.tx, &stuck, 2, 8);
 	EXPECT_EQ(1, submit.accepted);
@@ -254,6 +256,7 @@ TEST_F(limits, memory_of_the_queue)
 	/* The end of one makes room, and a refused one takes none. */
 	refused[1].segment.fd = 1 << 20;
 	EXPECT_EQ(1, cancel_user_data(self->device, 3));
+	EXPECT_TRUE(await(self->device, POLLIN));
 	EXPECT_EQ(POLLIN | POLLOUT, events(self->device));
 	EXPECT_STREQ("", completes(self->device, 3, 0, -ECANCELED,
 				   ZCOPY_C_CANCELLED));

@@ -263,8 +263,11 @@ static void hold(FIXTURE_DATA(memory) *self, bool queue, struct held *held)
 	before.group = figure("sock");
 	for (i = 0; queue && i < PEERS; i++)
 		submit_one(device, pairs[i].tx, &self->part, i);
-	/* A card and its interrupts are between the sockets. */
-	for (i = 0; still < 50 && i < 2000 * slowdown(); i++) {
+	/*
+	 * A card and its interrupts are between the sockets, and the group's figures are
+	 * brought up to date every two seconds.
+	 */
+	for (i = 0; still < 300 && i < 2000 * slowdown(); i++) {
 		if (!queue)
 			fill_by_sendfile(self, pairs);
 		held->queued = queued_by(pairs);

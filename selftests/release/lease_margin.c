@@ -24,6 +24,7 @@
 #define LEASES	8
 #define DROPPERS	4
 #define ROUNDS	3
+#define TRIES		15
 #define NOBODY	65534
 
 FIXTURE(margin)
@@ -132,18 +133,19 @@ static void queue_leased(FIXTURE_DATA(margin) *self, int fd, int number)
 /*
  * All of them are told that theirs lasted to their end. Had the time run out
  * before, that would be missing. A slow kernel may take longer for anything than
- * the margin is.
+ * the margin is, and any machine may be held up for that long, now and then.
  */
 TEST_F(margin, holds)
 {
 	struct zcopy_completion done[LEASES];
 	const uint32_t unknown = slowdown() > 1 ? ZCOPY_C_RELEASED : 0;
 	struct breaker breaker;
-	int round, i;
+	int round, tries, i;
 
-	for (round = 0; round < ROUNDS; round++) {
+	for (round = 0, tries = 0; round < ROUNDS && tries < TRIES; tries++) {
 		unsigned int before = dropped(self);
 		uint64_t since = 0;
+		bool in_time;
 
 		while (dropped(self) == before)
 			ASSERT_TRUE(patience(&since));
@@ -154,21 +156,23 @@ TEST_F(margin, holds)
 		before = dropped(self);
 		breaker_start(&breaker, &self->file, OPEN_WRITE);
 		EXPECT_EQ(0, breaker_finish(&breaker));
-		if (!unknown)
-			EXPECT_LT(before, dropped(self));
+		in_time = unknown || before < dropped(self);
 		ASSERT_EQ(LEASES, reap(self->device, done, LEASES));
 		for (i = 0; i < LEASES; i++) {
 			EXPECT_GT(LEASES, done[i].user_data);
 			EXPECT_EQ(-ESTALE, done[i].error);
 			EXPECT_EQ(0, done[i].bytes);
-			EXPECT_EQ(ZCOPY_C_LEASE_BROKEN | ZCOPY_C_RELEASED,
-				  done[i].flags | unknown);
+			EXPECT_EQ(ZCOPY_C_LEASE_BROKEN,
+				  done[i].flags & ~ZCOPY_C_RELEASED);
+			in_time &= (done[i].flags | unknown) & ZCOPY_C_RELEASED;
 		}
 		EXPECT_EQ(LEASES, cancel_all(self->device));
 		ASSERT_EQ(LEASES, reap(self->device, done, LEASES));
 		for (i = 0; i < LEASES; i++)
 			pair_close(&self->pairs[i]);
+		round += in_time;
 	}
+	EXPECT_EQ(ROUNDS, round);
 }
 
 int main(int argc, char **argv)
