@@ -55,11 +55,26 @@ static bool lacks_worker(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 	return false;
 }
 
-/* Others have their turn. Returns true when the stream is not the caller's. */
-static bool pass_on(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
+/* Does it say of clone(2) that there will be no worker, while all else goes on? */
+static bool is_no_worker(int err)
+{
+	return err && err != -ERESTARTNOINTR && err != -EINTR && err != -ESRCH;
+}
+
+/*
+ * Others have their turn, if anybody is there to go on with this stream after them.
+ * Returns true when it is not the caller's.
+ */
+static bool pass_on(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
+		    size_t *slice)
 {
 	int err = zcopy_crew_hire(crew_of(stream));
 
+	/* What need not wait needs no worker. */
+	if (is_no_worker(err) && !*slice) {
+		*slice = SLICE;
+		return false;
+	}
 	stream->work.run = hot_work;
 	if (!err && !zcopy_crew_hot(crew_of(stream), &stream->work))
 		err = -ESRCH;
@@ -76,7 +91,7 @@ static bool give_way(struct zcopy_stream *stream, size_t *slice)
 	cond_resched();
 	return !*slice &&
 	       pass_on(stream, list_first_entry(&stream->queue, struct zcopy_xfer,
-						link));
+						link), slice);
 }
 
 /*
@@ -456,7 +471,7 @@ static void run_stream(struct zcopy_stream *stream, unsigned long place)
 				gone = !wait_for_read(stream, xfer);
 			break;
 		case ZCOPY_RUN_SLICE:
-			gone = pass_on(stream, xfer);
+			gone = pass_on(stream, xfer, &slice);
 			break;
 		case ZCOPY_RUN_SPACE:
 			err = zcopy_crew_hire(crew_of(stream));

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -140,6 +141,29 @@ TEST_F(worker, none_at_the_limit)
 {
 	EXPECT_EQ(EAGAIN, as_another(at_the_user_s_limit, self));
 	EXPECT_TRUE(await_active(0));
+}
+
+/* What need not wait needs no thread, though it be more than one turn. */
+static int sends_at_the_user_s_limit(FIXTURE_DATA(worker) *self)
+{
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	const int room = 8 * MIB;
+	struct pair pair;
+
+	pair_open(&pair, TCP4, 0);
+	if (setsockopt(pair.tx, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)))
+		return 100;
+	limit_user(true);
+	submit_one(self->device, pair.tx, &self->part, 5);
+	if (*completes(self->device, 5, SIZE, 0, 0))
+		return 101;
+	return cursor_take(&cursor, pair.rx, SIZE) && !*cursor_verdict(&cursor, SIZE) ?
+		       0 : 102;
+}
+
+TEST_F(worker, none_is_needed)
+{
+	EXPECT_EQ(0, as_another(sends_at_the_user_s_limit, self));
 }
 
 static void enter_group(const char *max)
