@@ -12,7 +12,6 @@
 #include "compat.h"
 #include "context.h"
 #include "lease.h"
-#include "pagecache.h"
 #include "submitter.h"
 #include "transfer.h"
 #include "user.h"
@@ -138,13 +137,6 @@ static int set_lease(struct zcopy_lease *lease)
 	return err == -EINVAL ? -ENOLCK : err;
 }
 
-/* A mapping of overlayfs has no file open for writing but the one below. */
-static bool is_mapped_below(const struct file *file)
-{
-	return zcopy_pagecache_is_stacked(file) &&
-	       inode_is_open_for_write(zcopy_pagecache_mapping(file)->host);
-}
-
 /**
  * zcopy_lease_take - take a lease for a transfer
  * @xfer: not in any queue yet
@@ -191,9 +183,6 @@ int zcopy_lease_take(struct zcopy_xfer *xfer, struct file *file)
 	lease->work.run = expire;
 	timer_setup(&lease->deadline, deadline, 0);
 
-	err = -EAGAIN;
-	if (is_mapped_below(file))
-		goto close;
 	err = set_lease(lease);
 	if (err)
 		goto close;

@@ -172,7 +172,8 @@ static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segmen
 		return err;
 	err = zcopy_source_verify(range);
 	if (!err && (xfer->flags & ZCOPY_LEASE))
-		err = zcopy_lease_take(xfer, file);
+		err = zcopy_source_is_mapped_below(file) ? -EAGAIN :
+							   zcopy_lease_take(xfer, file);
 	return err;
 }
 

@@ -40,6 +40,16 @@ bool zcopy_source_stays(const struct zcopy_range *range)
 				  zcopy_universal_is_generated(range->file));
 }
 
+/*
+ * Can somebody write to a file who does not have it open for writing? A mapping of
+ * overlayfs keeps only the file below open.
+ */
+bool zcopy_source_is_mapped_below(const struct file *file)
+{
+	return zcopy_pagecache_is_stacked(file) &&
+	       inode_is_open_for_write(zcopy_pagecache_mapping(file)->host);
+}
+
 /* The readahead state for a range's file, made anew where a range begins. */
 static struct file_ra_state *range_ra(struct zcopy_xfer *xfer,
 				      unsigned int range)

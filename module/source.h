@@ -22,6 +22,7 @@ bool zcopy_source_can_start(const struct zcopy_xfer *xfer);
 int zcopy_source_start(struct zcopy_xfer *xfer, struct zcopy_read *read);
 int zcopy_source_wait(struct zcopy_xfer *xfer);
 bool zcopy_source_stays(const struct zcopy_range *range);
+bool zcopy_source_is_mapped_below(const struct file *file);
 void zcopy_source_drop(struct zcopy_xfer *xfer);
 struct super_block *zcopy_source_keeps(const struct zcopy_xfer *xfer);
 void zcopy_source_forget(struct zcopy_xfer *xfer);
