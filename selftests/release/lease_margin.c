@@ -164,7 +164,8 @@ TEST_F(margin, holds)
 			EXPECT_EQ(0, done[i].bytes);
 			EXPECT_EQ(ZCOPY_C_LEASE_BROKEN,
 				  done[i].flags & ~ZCOPY_C_RELEASED);
-			in_time &= (done[i].flags | unknown) & ZCOPY_C_RELEASED;
+			in_time = in_time &&
+				  ((done[i].flags | unknown) & ZCOPY_C_RELEASED);
 		}
 		EXPECT_EQ(LEASES, cancel_all(self->device));
 		ASSERT_EQ(LEASES, reap(self->device, done, LEASES));
