@@ -171,9 +171,12 @@ static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segmen
 	if (err)
 		return err;
 	err = zcopy_source_verify(range);
-	if (!err && (xfer->flags & ZCOPY_LEASE))
-		err = zcopy_source_is_mapped_below(file) ? -EAGAIN :
-							   zcopy_lease_take(xfer, file);
+	if (err || !(xfer->flags & ZCOPY_LEASE))
+		return err;
+	err = zcopy_lease_take(xfer, file);
+	/* With the lease it is sure that no other one comes. */
+	if (!err && zcopy_source_is_mapped_below(file))
+		err = -EAGAIN;
 	return err;
 }
 
