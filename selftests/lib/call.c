@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The device, and transfers through it. */
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -20,6 +21,14 @@ void device_info(int device, struct zcopy_info *info)
 	memset(info, 0, sizeof(*info));
 	if (ioctl(device, ZCOPY_IOC_INFO, info))
 		die("ZCOPY_IOC_INFO");
+}
+
+bool device_says(int device, short events)
+{
+	struct pollfd poller = { .fd = device, .events = POLLOUT };
+
+	poll(&poller, 1, 0);
+	return poller.revents == events;
 }
 
 void device_stats(int device, uint32_t scope, struct zcopy_stats *stats)

@@ -9,6 +9,8 @@
 
 int device_open(void);
 void device_info(int device, struct zcopy_info *info);
+/* True if this is what poll(2) says of room for a transfer: POLLOUT or 0. */
+bool device_says(int device, short events);
 void device_stats(int device, uint32_t scope, struct zcopy_stats *stats);
 /* 0 or -errno of the ioctl. */
 int send_parts(int device, int socket, const struct part *parts, size_t nr,

@@ -99,14 +99,6 @@ static unsigned int offer(FIXTURE_DATA(user) *self, int device,
 	return accepted;
 }
 
-static bool says(int device, short events)
-{
-	struct pollfd poller = { .fd = device, .events = POLLOUT };
-
-	poll(&poller, 1, 0);
-	return poller.revents == events;
-}
-
 static struct zcopy_info info_of(int device)
 {
 	struct zcopy_info info;
@@ -115,7 +107,10 @@ static struct zcopy_info info_of(int device)
 	return info;
 }
 
-/* Two contexts have no more than one; and one's end is the other's room. */
+/*
+ * Two contexts have no more than one; and one's end is the other's room, of which it
+ * hears if it was refused, and if it only asked.
+ */
 static bool two_contexts(FIXTURE_DATA(user) *self)
 {
 	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
@@ -128,19 +123,29 @@ static bool two_contexts(FIXTURE_DATA(user) *self)
 	    epoll_wait(waiter, &event, 1, 0) != 1)
 		return false;
 	if (offer(self, one, &self->part, LIMIT - 3, &error) != LIMIT - 3 || error ||
-	    !says(one, POLLOUT) ||
+	    !device_says(one, POLLOUT) ||
 	    offer(self, other, &self->part, LIMIT, &error) != 3 ||
-	    error != -EAGAIN || !says(one, 0) ||
+	    error != -EAGAIN || !device_says(one, 0) ||
 	    info_of(other).user_transfers != LIMIT)
 		return false;
 	if (cancel_all(one) != LIMIT - 3 ||
 	    epoll_wait(waiter, &event, 1, PATIENCE_MS) != 1 ||
-	    !(event.events & EPOLLOUT) || !says(other, POLLOUT))
+	    !(event.events & EPOLLOUT) || !device_says(other, POLLOUT))
 		return false;
 	close(waiter);
-	return reap(one, done, LIMIT - 3) == LIMIT - 3 &&
-	       offer(self, other, &self->part, LIMIT, &error) == LIMIT - 3 &&
-	       cancel_all(other) == LIMIT && reap(other, done, LIMIT) == LIMIT;
+	if (reap(one, done, LIMIT - 3) != LIMIT - 3 ||
+	    offer(self, other, &self->part, LIMIT, &error) != LIMIT - 3 ||
+	    !device_says(one, 0) || !device_says(other, 0))
+		return false;
+	waiter = epoll_create1(EPOLL_CLOEXEC);
+	event = (struct epoll_event){ .events = EPOLLOUT | EPOLLET };
+	if (epoll_ctl(waiter, EPOLL_CTL_ADD, one, &event) ||
+	    epoll_wait(waiter, &event, 1, 0) != 0 || cancel_all(other) != LIMIT ||
+	    epoll_wait(waiter, &event, 1, PATIENCE_MS) != 1 ||
+	    !(event.events & EPOLLOUT) || !device_says(one, POLLOUT))
+		return false;
+	close(waiter);
+	return reap(other, done, LIMIT) == LIMIT;
 }
 
 static bool one_is_accepted(FIXTURE_DATA(user) *self)
@@ -148,7 +153,7 @@ static bool one_is_accepted(FIXTURE_DATA(user) *self)
 	struct zcopy_completion done;
 	int device = device_open(), error;
 
-	return says(device, POLLOUT) &&
+	return device_says(device, POLLOUT) &&
 	       offer(self, device, &self->part, 1, &error) == 1 &&
 	       cancel_all(device) == 1 && reap(device, &done, 1) == 1;
 }
@@ -318,19 +323,19 @@ static bool takes_memory(FIXTURE_DATA(user) *self)
 	    info_of(devices[0]).user_pages > limit + LAST)
 		return false;
 	for (i = 0; i < 3; i++)
-		if (!says(devices[i], 0))
+		if (!device_says(devices[i], 0))
 			return false;
 	for (i = 0; i < 3; i++)
 		cancelled += cancel_all(devices[i]);
 	if (cancelled != (int)first - 1)
 		return false;
 	for (i = 0; i < 3; i++)
-		if (!says(devices[i], POLLOUT) || close(devices[i]))
+		if (!device_says(devices[i], POLLOUT) || close(devices[i]))
 			return false;
 	device = device_open();
 	second = offer(self, device, &byte, 1 << 20, &error);
 	return error == -EAGAIN && second < limit * PAGE / 512 &&
-	       info_of(device).user_pages <= limit + LAST && says(device, 0);
+	       info_of(device).user_pages <= limit + LAST && device_says(device, 0);
 }
 
 TEST_F(user, memory)
@@ -408,7 +413,7 @@ TEST_F(user, reads)
 	EXPECT_EQ(FEW, stats_of(device, ZCOPY_STATS_CONTEXT).reads);
 	EXPECT_EQ(0, offer(self, device, &self->part, 1, &error));
 	EXPECT_EQ(-EAGAIN, error);
-	EXPECT_TRUE(says(device, 0));
+	EXPECT_TRUE(device_says(device, 0));
 	disk_resume();
 	EXPECT_EQ(MANY, reap(device, done, MANY));
 	for (i = 0; i < MANY; i++) {
@@ -420,165 +425,9 @@ TEST_F(user, reads)
 		pair_close(&pairs[i]);
 	}
 	EXPECT_EQ(0, info_of(device).user_reads);
-	EXPECT_TRUE(says(device, POLLOUT));
+	EXPECT_TRUE(device_says(device, POLLOUT));
 	close(device);
 	file_close(&cold);
-}
-
-/* A figure of /proc/meminfo, in bytes. */
-static int64_t machine(const char *wanted)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	long long value, found = -1;
-	char line[100], name[64];
-
-	if (!file)
-		die("open meminfo");
-	while (found < 0 && fgets(line, sizeof(line), file))
-		if (sscanf(line, "%63[^:]: %lld", name, &value) == 2 &&
-		    !strcmp(name, wanted))
-			found = value;
-	fclose(file);
-	if (found < 0)
-		die("no %s in meminfo", wanted);
-	return found * 1024;
-}
-
-#define READS	100		/* under way that the user may have */
-#define SLACK	(24 * MIB)	/* of the machine's memory, and much more */
-
-/* What the machine has had before a disk died, and a file there that is cold. */
-struct dead {
-	struct file cold;
-	struct zcopy_info info;
-	int64_t available;
-	int64_t slab;
-};
-
-static void dead_begin(struct dead *dead, int device)
-{
-	file_make(&dead->cold, EXT4, SIZE, SEED + 1);
-	file_chill(&dead->cold);
-	if (parameter_set("max_user_reads", READS))
-		die("set max_user_reads");
-	dead->info = info_of(device);
-	dead->available = machine("MemAvailable");
-	dead->slab = machine("Slab");
-	disk_suspend();
-}
-
-/* However often it was tried, there is no more than the limit says. */
-static void is_bounded(struct __test_metadata *_metadata, const struct dead *dead,
-		       int device)
-{
-	const struct zcopy_info info = info_of(device);
-
-	EXPECT_EQ(READS, info.user_reads);
-	EXPECT_EQ(0, info.user_transfers);
-	/* A read is less than a page, and so is a context. */
-	EXPECT_GE(dead->info.user_pages + 2 * READS, info.user_pages);
-	EXPECT_LT(dead->available - (int64_t)SLACK, machine("MemAvailable"));
-	EXPECT_GT(dead->slab + (int64_t)SLACK, machine("Slab"));
-	EXPECT_TRUE(says(device, 0));
-}
-
-/* The disk answers: what was left is given back, and a transfer is accepted. */
-static void is_given_back(struct __test_metadata *_metadata,
-			  const struct dead *dead, int device)
-{
-	struct zcopy_info info;
-	uint64_t since = 0;
-
-	disk_resume();
-	EXPECT_TRUE(await(device, POLLOUT));
-	do {
-		info = info_of(device);
-	} while ((info.user_reads || info.user_contexts > dead->info.user_contexts) &&
-		 patience(&since));
-	EXPECT_EQ(0, info.user_reads);
-	EXPECT_EQ(dead->info.user_contexts, info.user_contexts);
-	EXPECT_EQ(dead->info.user_pages, info.user_pages);
-}
-
-/* One of a page of the cold file's; accepted, or the error. */
-static int ask(const struct dead *dead, int device, int socket, unsigned int i)
-{
-	const struct part part = of_file(&dead->cold, i * PAGE % SIZE, PAGE);
-	struct zcopy_transfer transfer;
-	struct zcopy_submit submit;
-
-	transfer = transfer_of(socket, &part, 1, i);
-	/* It knows of the one before, which it cancelled. */
-	transfer.flags = ZCOPY_RESUME;
-	submit = submit_of(&transfer, 1);
-	if (submit_call(device, &submit))
-		die("ZCOPY_IOC_SUBMIT");
-	return submit.error;
-}
-
-/*
- * A disk that does not answer, and a program that asks and asks: each transfer ends
- * at once, and what is left of them is bounded.
- */
-TEST_F(user, dead_disk)
-{
-	const unsigned int tries = how_often(5000);
-	int device = device_open(), round;
-	struct pair pair;
-
-	pair_open(&pair, UNIX, 0);
-	for (round = 0; round < 2; round++) {
-		unsigned int accepted = 0, i;
-		struct dead dead;
-
-		dead_begin(&dead, device);
-		for (i = 0; i < tries; i++) {
-			int error = ask(&dead, device, pair.tx, i);
-
-			ASSERT_EQ(accepted < READS ? 0 : -EAGAIN, error);
-			if (error)
-				continue;
-			accepted++;
-			ASSERT_TRUE(disk_await_readers(accepted));
-			EXPECT_EQ(1, cancel_user_data(device, i));
-			ASSERT_STREQ("", completes(device, i, 0, -ECANCELED,
-						   ZCOPY_C_CANCELLED));
-		}
-		is_bounded(_metadata, &dead, device);
-		is_given_back(_metadata, &dead, device);
-		file_close(&dead.cold);
-	}
-	pair_close(&pair);
-	close(device);
-}
-
-/* The same by closing the context, which lives until its last read is over. */
-TEST_F(user, dead_disk_and_closing)
-{
-	const unsigned int tries = how_often(1000);
-	unsigned int accepted = 0, i;
-	int device = device_open();
-	struct pair pair;
-	struct dead dead;
-
-	pair_open(&pair, UNIX, 0);
-	dead_begin(&dead, device);
-	for (i = 0; i < tries; i++) {
-		int other = device_open();
-		int error = ask(&dead, other, pair.tx, i);
-
-		ASSERT_EQ(accepted < READS ? 0 : -EAGAIN, error);
-		if (!error)
-			ASSERT_TRUE(disk_await_readers(++accepted));
-		close(other);
-	}
-	EXPECT_TRUE(await_active(0));
-	EXPECT_GE(dead.info.user_contexts + READS + 1, info_of(device).user_contexts);
-	is_bounded(_metadata, &dead, device);
-	is_given_back(_metadata, &dead, device);
-	file_close(&dead.cold);
-	pair_close(&pair);
-	close(device);
 }
 
 /* What others do is not told to everybody. */
