@@ -153,7 +153,8 @@ TEST_F(stats, gauges)
 	do {
 		context = of(self->device, ZCOPY_STATS_CONTEXT);
 		module = of(self->device, ZCOPY_STATS_MODULE);
-	} while (context.folios_held != module.folios_held && patience(&since));
+	} while ((!context.folios_held || context.folios_held != module.folios_held) &&
+		 patience(&since));
 	EXPECT_EQ(1, context.active);
 	EXPECT_EQ(1, module.active);
 	EXPECT_LT(0, context.folios_held);

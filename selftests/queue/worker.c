@@ -9,10 +9,10 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"

@@ -174,7 +174,6 @@ TEST_F(lease, refused_to_a_writer_in_another_process)
 	close(ready[1]);
 }
 
-/* The owner of a file may, or root. */
 /* Nobody waits for the other one; and to try again is no failure, but for a ring. */
 TEST_F(lease, refused_beside_a_lease_to_write)
 {
@@ -203,6 +202,7 @@ TEST_F(lease, refused_beside_a_lease_to_write)
 	}
 }
 
+/* The owner of a file may, or root. */
 TEST_F(lease, refused_to_another_user)
 {
 	struct zcopy_completion done;

@@ -24,7 +24,7 @@
 #define LEASES	8
 #define DROPPERS	4
 #define ROUNDS	3
-#define TRIES		15
+#define TRIES	6
 #define NOBODY	65534
 
 FIXTURE(margin)
