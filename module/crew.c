@@ -75,6 +75,8 @@ void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
 	spin_lock_init(&crew->lock);
 	zcopy_work_init(&crew->work);
 	INIT_LIST_HEAD(&crew->workers);
+	crew->hire_again = jiffies;
+	timer_setup(&crew->overdue, zcopy_worker_overdue, 0);
 	init_task_work(&crew->visit, visited);
 	INIT_DELAYED_WORK(&crew->later, later);
 }
@@ -93,7 +95,7 @@ void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
  */
 int zcopy_crew_hire(struct zcopy_crew *crew)
 {
-	int err = 0;
+	int err;
 
 	/* By anybody but a worker: io_uring's threads submit too. */
 	if (READ_ONCE(crew->parting) &&
@@ -101,14 +103,16 @@ int zcopy_crew_hire(struct zcopy_crew *crew)
 		WRITE_ONCE(crew->parting, false);
 	/* Pairs with zcopy_worker_stop_idle(): the caller's transfer is in the load. */
 	smp_mb();
-	if (READ_ONCE(crew->nr_hot) && !zcopy_worker_is_still(crew))
+	if (READ_ONCE(crew->nr_hot)) {
+		if (atomic_read(&crew->load) > 1)
+			zcopy_worker_hire_spare(crew);
 		return 0;
+	}
 	if (mutex_lock_killable(&crew->hiring))
 		return -EINTR;
-	if (!READ_ONCE(crew->nr_hot) || zcopy_worker_is_still(crew))
-		err = zcopy_worker_hire(crew, 0);
+	err = READ_ONCE(crew->nr_hot) ? 0 : zcopy_worker_hire(crew, 0);
 	mutex_unlock(&crew->hiring);
-	return READ_ONCE(crew->nr_hot) ? 0 : err;
+	return err;
 }
 
 /**
@@ -131,7 +135,7 @@ bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work)
 	closed = crew->closed;
 	if (!closed) {
 		zcopy_work_add_hot(&crew->work, work);
-		zcopy_worker_wake_idle(crew, false, 0);
+		zcopy_worker_wake_hot(crew);
 		visit = !crew->nr_hot && zcopy_worker_begin_visit(crew);
 	}
 	spin_unlock_irqrestore(&crew->lock, flags);
@@ -176,10 +180,10 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 		/* Who said so looked for it here, to recall it, and has gone. */
 		work->place = 0;
 		zcopy_work_add_hot(&crew->work, work);
-		zcopy_worker_wake_idle(crew, false, 0);
+		zcopy_worker_wake_hot(crew);
 	} else {
 		zcopy_work_add_cold(&crew->work, work, place);
-		zcopy_worker_wake_idle(crew, true, place);
+		zcopy_worker_wake_cold(crew, place);
 	}
 	spin_unlock_irq(&crew->lock);
 	return err;
@@ -201,7 +205,7 @@ void zcopy_crew_recall(struct zcopy_crew *crew, struct zcopy_work *work,
 	spin_lock_irqsave(&crew->lock, flags);
 	if (zcopy_work_recall(&crew->work, work)) {
 		work->run = run;
-		zcopy_worker_wake_idle(crew, false, 0);
+		zcopy_worker_wake_hot(crew);
 	}
 	spin_unlock_irqrestore(&crew->lock, flags);
 }
@@ -227,7 +231,7 @@ bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
 		return false;
 	}
 	zcopy_work_add_hot(&crew->work, work);
-	zcopy_worker_wake_idle(crew, false, 0);
+	zcopy_worker_wake_hot(crew);
 	visit = zcopy_worker_begin_visit(crew);
 	if (visit) {
 		put_pid(crew->asker);

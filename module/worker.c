@@ -31,7 +31,7 @@ module_param_named(cold_workers, max_cold, uint, 0644);
 MODULE_PARM_DESC(cold_workers,
 		 "Threads of a process that may wait for disks and servers, by open of the device (default 16, at least 4)");
 
-/* Another hot worker joins when the oldest work has waited for so long. */
+/* The hot worker in reserve joins when the oldest work has waited for so long. */
 #define STILL	DIV_ROUND_UP(HZ, 100)
 
 /**
@@ -112,17 +112,67 @@ bool zcopy_worker_has_idle(const struct zcopy_crew *crew)
 	return find_idle(crew, false) || find_idle(crew, true);
 }
 
-/* @place: of the work that a cold one is to find, or 0 */
-void zcopy_worker_wake_idle(struct zcopy_crew *crew, bool cold,
-			    unsigned long place)
+static void wake(struct zcopy_worker *worker, unsigned long place)
 {
-	struct zcopy_worker *worker = find_idle(crew, cold);
-
-	if (!worker)
-		return;
 	worker->busy = true;
 	worker->place = place;
 	vhost_task_wake(worker->task);
+}
+
+/* @place: of the work that one is to find, or 0 */
+void zcopy_worker_wake_cold(struct zcopy_crew *crew, unsigned long place)
+{
+	struct zcopy_worker *worker = find_idle(crew, true);
+
+	if (worker)
+		wake(worker, place);
+}
+
+/*
+ * There is hot work. While others are at it one stays in reserve: what they do may
+ * take no time at all, or, if they sleep for a lock, as long as somebody likes.
+ */
+void zcopy_worker_wake_hot(struct zcopy_crew *crew)
+{
+	struct zcopy_worker *worker, *idle = NULL;
+	unsigned int nr_idle = 0;
+
+	lockdep_assert_held(&crew->lock);
+	list_for_each_entry(worker, &crew->workers, link) {
+		if (worker->cold || worker->busy)
+			continue;
+		idle = worker;
+		nr_idle++;
+	}
+	if (nr_idle > 1 || (idle && nr_idle == crew->nr_hot))
+		wake(idle, 0);
+	else if (crew->nr_hot && !timer_pending(&crew->overdue))
+		mod_timer(&crew->overdue, jiffies + STILL);
+}
+
+/**
+ * zcopy_worker_overdue - hot work was there when all but the reserve had other work
+ * @timer: zcopy_crew.overdue
+ */
+void zcopy_worker_overdue(struct timer_list *timer)
+{
+	struct zcopy_crew *crew = container_of(timer, struct zcopy_crew, overdue);
+	const struct zcopy_work *oldest;
+	struct zcopy_worker *idle;
+	unsigned long flags, at;
+
+	spin_lock_irqsave(&crew->lock, flags);
+	oldest = zcopy_work_oldest(&crew->work);
+	idle = find_idle(crew, false);
+	if (oldest && idle) {
+		at = oldest->since + STILL;
+		if (time_after_eq(jiffies, at)) {
+			wake(idle, 0);
+			at = jiffies + STILL;
+		}
+		mod_timer(timer, at);
+	}
+	spin_unlock_irqrestore(&crew->lock, flags);
 }
 
 void zcopy_crew_put(struct zcopy_crew *crew)
@@ -134,6 +184,7 @@ void zcopy_crew_put(struct zcopy_crew *crew)
 		return;
 	WARN_ON_ONCE(!list_empty(&crew->workers) || atomic_read(&crew->load) ||
 		     !zcopy_work_is_none(&crew->work));
+	timer_shutdown_sync(&crew->overdue);
 	put_pid(crew->asker);
 	put_pid(tgid);
 	mutex_destroy(&crew->hiring);
@@ -307,37 +358,27 @@ void zcopy_worker_ask_later(struct zcopy_crew *crew)
 	queue_delayed_work(reaper_wq, &crew->later, 1);
 }
 
-/* Does the hot work lie there, with all who do it stuck? */
-bool zcopy_worker_is_still(struct zcopy_crew *crew)
-{
-	const struct zcopy_work *oldest;
-	bool still = false;
-
-	if (list_empty(&crew->work.hot))
-		return false;
-	spin_lock_irq(&crew->lock);
-	oldest = zcopy_work_oldest(&crew->work);
-	if (oldest && crew->nr_hot < cpumask_weight(current->cpus_ptr))
-		still = time_after(jiffies, oldest->since + STILL) &&
-			!find_idle(crew, false);
-	spin_unlock_irq(&crew->lock);
-	return still;
-}
-
-/*
- * This worker closes files now, sockets that linger say, which may take long: the
- * hot work is not to wait for that.
+/**
+ * zcopy_worker_hire_spare - see to it that one hot worker has nothing to do
+ * @crew: the calling process's
+ *
+ * He goes on where the others are kept: by a socket's lock that somebody has, or
+ * by files that they close, sockets that linger say.
+ *
+ * Context: a thread of the process; may sleep.
  */
-static void leave_another(struct zcopy_crew *crew)
+void zcopy_worker_hire_spare(struct zcopy_crew *crew)
 {
 	bool lacks;
 
 	spin_lock_irq(&crew->lock);
 	lacks = crew->nr_hot <= cpumask_weight(current->cpus_ptr) &&
-		!find_idle(crew, false);
+		!find_idle(crew, false) &&
+		time_after_eq(jiffies, crew->hire_again);
 	spin_unlock_irq(&crew->lock);
 	if (lacks && mutex_trylock(&crew->hiring)) {
-		zcopy_worker_hire(crew, 0);
+		if (zcopy_worker_hire(crew, 0))
+			WRITE_ONCE(crew->hire_again, jiffies + HZ);
 		mutex_unlock(&crew->hiring);
 	}
 }
@@ -392,7 +433,7 @@ static bool go_on(void *data)
 		lacks = zcopy_work_place_ahead(&crew->work, may_sleep, crew);
 	/* With its last place it may have kept another one from theirs. */
 	if (work && worker->cold && !RB_EMPTY_ROOT(&crew->work.cold))
-		zcopy_worker_wake_idle(crew, true, 0);
+		zcopy_worker_wake_cold(crew, 0);
 	if (!work && !crew->closed && zcopy_worker_is_needless(crew))
 		leave = zcopy_worker_begin_visit(crew);
 	spin_unlock_irq(&crew->lock);
@@ -406,16 +447,17 @@ static bool go_on(void *data)
 		return true;
 	}
 	/* Who was to take other work may have taken this. */
-	if ((lacks || zcopy_worker_is_still(crew)) &&
-	    mutex_trylock(&crew->hiring)) {
+	if (lacks && mutex_trylock(&crew->hiring)) {
 		zcopy_worker_hire(crew, lacks);
 		mutex_unlock(&crew->hiring);
 	}
+	if (atomic_read(&crew->load) > 1)
+		zcopy_worker_hire_spare(crew);
 	run(worker, work);
 	/* Files that had their last use here are closed on the way around. */
 	if (task_work_pending(current)) {
 		if (!worker->cold)
-			leave_another(crew);
+			zcopy_worker_hire_spare(crew);
 		set_thread_flag(TIF_NOTIFY_SIGNAL);
 	}
 	return true;

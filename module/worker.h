@@ -7,6 +7,7 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/task_work.h>
+#include <linux/timer.h>
 #include <linux/workqueue.h>
 
 #include "work.h"
@@ -39,6 +40,10 @@ struct zcopy_crew_ops {
  * @workers:  zcopy_worker.link of those that are not on their way out
  * @nr_hot:   how many of @workers do the hot work
  * @nr_cold:  how many do the cold
+ * @hire_again: when the next spare may be asked for, as there was none to be had;
+ *            written under @hiring
+ * @overdue:  has the hot worker in reserve look whether the others get to the work;
+ *            started under @lock
  * @dead:     the process ends
  * @closed:   and nobody takes work any more
  * @leaving:  no transfer is to come: workers stop when there is none
@@ -63,6 +68,8 @@ struct zcopy_crew {
 	struct list_head workers;
 	unsigned int nr_hot;
 	unsigned int nr_cold;
+	unsigned long hire_again;
+	struct timer_list overdue;
 	bool dead;
 	bool closed;
 	bool leaving;
@@ -81,12 +88,13 @@ void zcopy_worker_reap(struct work_struct *work);
 void zcopy_crew_put(struct zcopy_crew *crew);
 
 int zcopy_worker_hire(struct zcopy_crew *crew, unsigned long place);
-bool zcopy_worker_is_still(struct zcopy_crew *crew);
+void zcopy_worker_hire_spare(struct zcopy_crew *crew);
 bool zcopy_worker_has_idle(const struct zcopy_crew *crew);
 bool zcopy_worker_has_cold(struct zcopy_crew *crew);
 bool zcopy_worker_lacks_cold(struct zcopy_crew *crew, unsigned long place);
-void zcopy_worker_wake_idle(struct zcopy_crew *crew, bool cold,
-			    unsigned long place);
+void zcopy_worker_wake_cold(struct zcopy_crew *crew, unsigned long place);
+void zcopy_worker_wake_hot(struct zcopy_crew *crew);
+void zcopy_worker_overdue(struct timer_list *timer);
 bool zcopy_worker_is_needless(const struct zcopy_crew *crew);
 void zcopy_worker_stop_idle(struct zcopy_crew *crew);
 bool zcopy_worker_is_program(const struct task_struct *task);

@@ -57,19 +57,20 @@ static void linger(int device, const struct part *part)
 	struct pair pair;
 	int port;
 
-	become(ATTACKER);
 	pair_open(&pair, TCP4, SMALL);
 	if (setsockopt(pair.tx, SOL_SOCKET, SO_LINGER, &hour, sizeof(hour)))
 		die("SO_LINGER");
 	port = port_of(pair.tx);
-	submit_one(device, pair.tx, part, 0);
+	submit_one(device, pair.tx, part, 1);
 	close(pair.tx);
-	if (cancel_all(device) != 1 || reap(device, &done, 1) != 1 ||
+	if (cancel_user_data(device, 1) != 1 || reap(device, &done, 1) != 1 ||
 	    done.error != -ECANCELED)
 		die("the transfer is not cancelled");
 	if (!await_lingering(port))
 		die("the socket is not being closed");
 }
+
+static struct late late;
 
 /* Who receives to memory that never comes. */
 struct holder {
@@ -85,34 +86,43 @@ static void *hold(void *argument)
 	return NULL;
 }
 
-/* All workers have sockets to end something on, and all these are locked. */
-static void lock(int device, const struct part *part)
+/* So many workers have sockets to end something on, and all these are locked. */
+static void lock(int device, const struct part *part, int nr)
 {
 	static struct holder holders[MANY];
-	struct late late;
 	struct pair pair;
 	pthread_t thread;
 	int i;
 
-	late_make(&late, MANY * PAGE);
-	become(ATTACKER);
-	for (i = 0; i < MANY; i++) {
+	for (i = 0; i < nr; i++) {
 		pair_open(&pair, TCP4, SMALL);
 		holders[i] = (struct holder){ pair.tx, late.memory + i * PAGE };
 		/* A part of it goes, with more to come. */
-		submit_one(device, pair.tx, part, i);
+		submit_one(device, pair.tx, part, 1 + i);
 		if (send(pair.rx, "", 1, 0) != 1 || !await(pair.tx, POLLIN))
 			die("send");
 	}
-	for (i = 0; i < MANY; i++) {
+	for (i = 0; i < nr; i++) {
 		errno = pthread_create(&thread, NULL, hold, &holders[i]);
 		if (errno)
 			die("make a thread");
 	}
-	if (!late_await(&late, MANY))
+	if (!late_await(&late, nr))
 		die("the sockets are not locked");
-	if (cancel_all(device) != MANY)
-		die("not all are cancelled");
+	for (i = 0; i < nr; i++)
+		if (cancel_user_data(device, 1 + i) != 1)
+			die("not all are cancelled");
+}
+
+/* As many as there are processors: a worker is left. */
+static void lock_some(int device, const struct part *part)
+{
+	lock(device, part, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+static void lock_all(int device, const struct part *part)
+{
+	lock(device, part, MANY);
 }
 
 FIXTURE(neighbour)
@@ -135,9 +145,15 @@ FIXTURE_VARIANT_ADD(neighbour, lingers)
 	.spares_itself = true,
 };
 
-FIXTURE_VARIANT_ADD(neighbour, locks)
+FIXTURE_VARIANT_ADD(neighbour, locks_some)
 {
-	.attack = lock,
+	.attack = lock_some,
+	.spares_itself = true,
+};
+
+FIXTURE_VARIANT_ADD(neighbour, locks_all)
+{
+	.attack = lock_all,
 };
 
 FIXTURE_SETUP(neighbour)
@@ -158,26 +174,39 @@ FIXTURE_TEARDOWN(neighbour)
 	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
-/* More than the socket takes, of a program that is through with it: 0. */
+/* More than the socket takes, of a program that is through with it. */
+static void send_part(int device, const struct part *part, struct pair *pair)
+{
+	pair_open(pair, TCP4, SMALL);
+	submit_one(device, pair->tx, part, 0);
+	/* The transfer has the last of it. */
+	close(pair->tx);
+}
+
+/* All of it comes, and then the end: 0. */
+static int receive_part(const struct part *part, struct pair *pair)
+{
+	struct cursor cursor = { .parts = part, .nr = 1 };
+
+	if (!cursor_take(&cursor, pair->rx, SIZE) ||
+	    *cursor_verdict(&cursor, SIZE))
+		return 1;
+	if (!at_end(pair->rx))
+		return 2;
+	close(pair->rx);
+	return 0;
+}
+
 static int send_and_close(void *argument)
 {
 	FIXTURE_DATA(neighbour) *self = argument;
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-	int device = device_open();
+	int device = device_open(), error;
 	struct pair pair;
 
-	pair_open(&pair, TCP4, SMALL);
-	submit_one(device, pair.tx, &self->part, 0);
-	/* The transfer has the last of it. */
-	close(pair.tx);
-	if (!cursor_take(&cursor, pair.rx, SIZE) ||
-	    *cursor_verdict(&cursor, SIZE))
-		return 1;
-	if (!at_end(pair.rx))
-		return 2;
-	close(pair.rx);
+	send_part(device, &self->part, &pair);
+	error = receive_part(&self->part, &pair);
 	close(device);
-	return 0;
+	return error;
 }
 
 static void say(FIXTURE_DATA(neighbour) *self, char what)
@@ -196,22 +225,43 @@ static char hear(FIXTURE_DATA(neighbour) *self)
 	return what;
 }
 
+/* Of the attacker's other transfers some were there before, and some come later. */
+static void attack(FIXTURE_DATA(neighbour) *self,
+		   const FIXTURE_VARIANT(neighbour) *variant)
+{
+	struct pair before, after;
+	int device;
+
+	late_make(&late, MANY * PAGE);
+	become(ATTACKER);
+	device = device_open();
+	send_part(device, &self->part, &before);
+	variant->attack(device, &self->part);
+	say(self, 'q');
+	if (!variant->spares_itself)
+		return;
+	/* This thread has nothing to do with them. */
+	say(self, receive_part(&self->part, &before) ? 'x' : 'o');
+	send_part(device, &self->part, &after);
+	say(self, receive_part(&self->part, &after) ? 'x' : 'o');
+}
+
 TEST_F(neighbour, goes_on)
 {
 	pid_t child = fork();
 
 	ASSERT_LE(0, child);
 	if (!child) {
-		variant->attack(device_open(), &self->part);
-		say(self, 'q');
-		say(self, send_and_close(self) ? 'x' : 'o');
+		attack(self, variant);
 		for (;;)
 			pause();
 	}
 	ASSERT_EQ('q', hear(self));
 	EXPECT_EQ(0, as_user(VICTIM, send_and_close, self));
-	if (variant->spares_itself)
+	if (variant->spares_itself) {
 		EXPECT_EQ('o', hear(self));
+		EXPECT_EQ('o', hear(self));
+	}
 	/* And the attacker is not kept from its end. */
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(child, waitpid(child, NULL, 0));
