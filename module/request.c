@@ -147,6 +147,12 @@ static int take_memory(struct zcopy_xfer *xfer,
 	return copy_memory(xfer, segment->addr, segment->len);
 }
 
+/*
+ * Bytes that an open file takes, as the kernel reckons: nothing but the transfer may
+ * refer to it any more, and there is a tenth of the memory for all of them.
+ */
+#define OPEN_FILE	1024
+
 static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segment)
 {
 	struct zcopy_range *range;
@@ -160,6 +166,11 @@ static int take_file(struct zcopy_xfer *xfer, const struct zcopy_segment *segmen
 	/* The range owns the reference from here on. */
 	range = new_range(xfer);
 	range->file = file;
+	if (range == xfer->ranges || range[-1].file != file) {
+		zcopy_user_charge_anyway(xfer->submitter->user, ZCOPY_USE_MEMORY,
+					 OPEN_FILE);
+		xfer->charged += OPEN_FILE;
+	}
 	range->pos = segment->addr;
 	range->len = segment->len ?: ZCOPY_TO_EOF;
 

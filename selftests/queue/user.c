@@ -28,6 +28,7 @@
 #define INSIDE	100000		/* a user of a namespace that nobody owns */
 #define LIMIT	10
 #define LAST	32		/* pages of a large transfer */
+#define FILES	100		/* of a transfer that has many */
 
 FIXTURE(user)
 {
@@ -342,6 +343,46 @@ TEST_F(user, memory)
 {
 	ASSERT_EQ(0, parameter_set("max_user_pages", 1000));
 	EXPECT_TRUE(as(NOBODY, takes_memory, self));
+	EXPECT_TRUE(await_active(0));
+}
+
+/* Nor can he keep others from opening files by keeping so many open himself. */
+static bool takes_files(FIXTURE_DATA(user) *self)
+{
+	const unsigned int limit = parameter_get("max_user_pages");
+	struct part parts[FILES];
+	int device = device_open(), error = 0, i;
+	unsigned int accepted;
+
+	for (accepted = 0; !error; accepted++) {
+		struct zcopy_transfer transfer;
+		struct zcopy_submit submit;
+
+		for (i = 0; i < FILES; i++) {
+			parts[i] = self->part;
+			parts[i].segment.fd = open_again(self->part.segment.fd,
+							 O_RDONLY);
+			if (parts[i].segment.fd < 0)
+				die("open the file again");
+		}
+		transfer = transfer_of(self->pair.tx, parts, FILES, accepted);
+		submit = submit_of(&transfer, 1);
+		if (submit_call(device, &submit))
+			die("ZCOPY_IOC_SUBMIT");
+		error = submit.error;
+		for (i = 0; i < FILES; i++)
+			close(parts[i].segment.fd);
+	}
+	return error == -EAGAIN && accepted * FILES <= limit * PAGE / KIB + FILES &&
+	       device_says(device, 0) && cancel_all(device) == (int)accepted - 1 &&
+	       device_says(device, POLLOUT);
+}
+
+TEST_F(user, files)
+{
+	ASSERT_EQ(0, fchmod(self->part.segment.fd, 0444));
+	ASSERT_EQ(0, parameter_set("max_user_pages", 1000));
+	EXPECT_TRUE(as(NOBODY, takes_files, self));
 	EXPECT_TRUE(await_active(0));
 }
 
