@@ -114,7 +114,11 @@ void zcopy_xfer_free(struct zcopy_xfer *xfer)
 
 	zcopy_account_end(&xfer->context->account, &xfer->counts);
 	uncharge(submitter->user, xfer->charged);
-	kvfree(xfer);
+	/* The network's receivers hold the RCU lock, under which vfree() cannot sleep. */
+	if (is_vmalloc_addr(xfer))
+		kvfree_rcu(xfer, rcu);
+	else
+		kfree(xfer);
 	atomic_dec(&submitter->crew.load);
 	zcopy_submitter_put(submitter);
 }

@@ -139,6 +139,7 @@ struct zcopy_xfer_ops {
  * @work:      drops its pages where that may sleep
  * @by_user_data: in zcopy_context.by_user_data while it is in a queue and not
  *             @cancelled
+ * @rcu:       frees it
  * @record:    where the completion goes, or the first one of two; queued
  *             transfers only, and NULL from then on, or from when its request
  *             waits no longer; under zcopy_context.lock
@@ -190,7 +191,10 @@ struct zcopy_xfer {
 	struct zcopy_stream *stream;
 	struct list_head link;
 	struct zcopy_work work;
-	struct rb_node by_user_data;
+	union {
+		struct rb_node by_user_data;
+		struct rcu_head rcu;
+	};
 	struct zcopy_record *record;
 	struct zcopy_record *notice;
 	struct zcopy_lease *leases;
