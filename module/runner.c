@@ -228,10 +228,8 @@ static bool is_lost(struct zcopy_stream *stream)
  * room, and yet it took nothing: it lacks memory, or somebody has its lock and
  * sleeps. Or it is closed.
  */
-static void try_again(struct zcopy_stream *stream, const struct zcopy_xfer *xfer)
+static void try_again(struct zcopy_stream *stream, bool lags)
 {
-	bool lags = xfer->next == xfer->nr;
-
 	stream->delay = clamp(2 * stream->delay, 1UL,
 			      lags ? (unsigned long)ZCOPY_LAG_TIME : AGAIN_TIME);
 	stream->timed = true;
@@ -247,6 +245,8 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 			   bool in_vain)
 {
 	struct space_table space = { .stream = stream };
+	/* All is accepted, and some of it lies above the socket's own queue. */
+	bool lags = xfer->next == xfer->nr;
 	bool ready;
 
 	if (!in_vain)
@@ -265,9 +265,9 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 		zcopy_state_move(&stream->state, ZCOPY_EVENT_GO_ON);
 		return true;
 	}
-	if (ready || (READ_ONCE(stream->submitter->parted) &&
-		      zcopy_sink_holds_files(stream->target)))
-		try_again(stream, xfer);
+	if (ready || lags || (READ_ONCE(stream->submitter->parted) &&
+			      zcopy_sink_holds_files(stream->target)))
+		try_again(stream, lags);
 	return zcopy_state_move(&stream->state, ZCOPY_EVENT_WAIT) !=
 	       ZCOPY_STATE_ARM;
 }
