@@ -495,7 +495,10 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			trace_zcopy_wait(xfer, false);
 			why = ZCOPY_RUN_SPACE;
 			break;
-		} else if (err == -ENOSR || (err == -EAGAIN && !may_block(xfer, may))) {
+		} else if (err == -ENOSR ||
+			   (err == -EAGAIN && (!may_block(xfer, may) ||
+					       patience == MAX_SCHEDULE_TIMEOUT))) {
+			/* Who has no time-out was asked without waiting, see @probe. */
 			err = zcopy_sink_wait(xfer->target, &patience, in_vain++);
 		} else if (!(may & ZCOPY_MAY_WAIT) && is_called_away(err)) {
 			why = ZCOPY_RUN_SLICE;

@@ -6,6 +6,7 @@
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -46,6 +47,7 @@ FIXTURE_VARIANT(timeout)
 	}
 
 ROW(tcp4, TCP4, 0);
+ROW(wire4, WIRE4, 0);
 ROW(tcp4_lease, TCP4, ZCOPY_LEASE);
 ROW(wire6_lease, WIRE6, ZCOPY_LEASE);
 ROW(unix_lease, UNIX, ZCOPY_LEASE);
@@ -244,6 +246,35 @@ TEST_F(timeout, no_memory)
 	pair_close(&hog);
 	take(_metadata, self, bytes);
 	expect_rest(_metadata, self);
+}
+
+/* Who has no time-out waits for it, with the first byte and in the middle. */
+TEST_F(timeout, no_memory_now_and_then)
+{
+	struct reader reader;
+	struct pair hog;
+
+	if (variant->transport == UNIX)
+		return;
+	hog_open(&hog);
+	tcp_memory("1 1 1");
+	self->sender.flags |= ZCOPY_SYNC;
+	self->sender.shut = true;
+	sender_start(&self->sender);
+	EXPECT_TRUE(sender_blocked(&self->sender));
+	reader_continue(&reader, self->pair.rx, &self->cursor);
+	while (!__atomic_load_n(&self->sender.done, __ATOMIC_ACQUIRE)) {
+		tcp_memory(usual);
+		sched_yield();
+		tcp_memory("1 1 1");
+	}
+	tcp_memory(usual);
+	sender_finish(&self->sender);
+	pair_close(&hog);
+	EXPECT_EQ(0, self->sender.result);
+	EXPECT_EQ(0, self->sender.completion.error);
+	EXPECT_EQ(SIZE, self->sender.completion.bytes);
+	EXPECT_STREQ("", reader_finish(&reader, self->sender.completion.bytes));
 }
 
 /* Full to the brim, but for what the peer's window may still let in. */
