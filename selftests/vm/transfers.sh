@@ -66,13 +66,17 @@ send_traced() {
 }
 
 serve() {
-	local file=$ZCOPY_TESTDIR_XFS/file method
+	local file=$ZCOPY_TESTDIR_XFS/file card method
 
 	echo 'step counting instructions: a large file'
 	"$programs/large" "$ZCOPY_TESTDIR_XFS" 8 5
 	echo 'step counting instructions: small responses'
 	"$programs/small" "$ZCOPY_TESTDIR_XFS" 16 96 5
 
+	# Sometimes the last packet does not come through before another one is sent:
+	# that is not to wait for as long as the benchmarks have it wait.
+	card=$(ip -o address show to $server | awk '{ print $2 }')
+	ip route change 10.9.1.0/24 dev "$card" src $server rto_min 2s
 	cp "$1" "$file"
 	size=$(stat -c %s "$file")
 	echo "step taking the time of $((size >> 20)) MiB"
