@@ -5,6 +5,8 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -219,6 +221,8 @@ static void add_request_faults(FIXTURE_DATA(refuse) *self)
 	ADD("target is a folder", 6, ENOTSOCK, transfer->target,
 	    keep(self, open("/", O_RDONLY | O_CLOEXEC)));
 	ADD("target is a device", 6, ENOTSOCK, transfer->target, self->device);
+	ADD("target is an eventfd", 6, ENOTSOCK, transfer->target,
+	    keep(self, eventfd(0, EFD_CLOEXEC)));
 	ADD("file to read", 7, EBADF, transfer->target, self->file.fd);
 	ADD("pipe to read", 7, EBADF, transfer->target, self->descriptors[0]);
 	ADD("datagrams", 8, EPROTONOSUPPORT, transfer->target,
@@ -469,6 +473,8 @@ TEST_F(refuse, files)
 		  keep(self, open("/dev/zero", O_RDONLY | O_CLOEXEC)),
 		  ESPIPE },
 		{ "itself", self->device, ESPIPE },
+		{ "eventfd", keep(self, eventfd(1, EFD_CLOEXEC)), ESPIPE },
+		{ "epoll", keep(self, epoll_create1(EPOLL_CLOEXEC)), ESPIPE },
 		{ "socket", self->pair.rx, ESPIPE },
 		{ "the very socket", self->pair.tx, ESPIPE },
 		{ "no splice_read", unserved(self), EOPNOTSUPP },
