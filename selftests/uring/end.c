@@ -2,6 +2,7 @@
 /* Rings, tasks and devices that go while transfers are in every state. */
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -72,6 +73,21 @@ FIXTURE_TEARDOWN(end)
 	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
+/* True when so many bytes come to be there, not read yet. */
+static bool await_bytes(int fd, int bytes)
+{
+	uint64_t since = 0;
+	int there;
+
+	do {
+		if (ioctl(fd, FIONREAD, &there))
+			die("FIONREAD");
+		if (there == bytes)
+			return true;
+	} while (patience(&since));
+	return false;
+}
+
 /* Bring transfers into every state; the disk must be suspended. */
 static void submit_states(FIXTURE_DATA(end) *self, struct ring *ring,
 			  int device)
@@ -82,7 +98,9 @@ static void submit_states(FIXTURE_DATA(end) *self, struct ring *ring,
 		ring_send(ring, device, &self->transfers[i / 2][i % 2],
 			  &self->done[i / 2][i % 2], i);
 	ring_submit(ring);
-	if (!disk_await_readers(1) || !await_active(4))
+	/* With all of the last ones no other is still to be taken from the ring. */
+	if (!disk_await_readers(1) || !await_bytes(self->pairs[DONE].rx, 5000) ||
+	    !await_active(4))
 		die("the transfers do not come into their states");
 }
 
