@@ -228,10 +228,9 @@ static bool is_lost(struct zcopy_stream *stream)
  * room, and yet it took nothing: it lacks memory, or somebody has its lock and
  * sleeps. Or it is closed.
  */
-static void try_again(struct zcopy_stream *stream, bool lags)
+static void try_again(struct zcopy_stream *stream, unsigned long longest)
 {
-	stream->delay = clamp(2 * stream->delay, 1UL,
-			      lags ? (unsigned long)ZCOPY_LAG_TIME : AGAIN_TIME);
+	stream->delay = clamp(2 * stream->delay, 1UL, longest);
 	stream->timed = true;
 	mod_timer(&stream->again, jiffies + stream->delay);
 }
@@ -265,9 +264,12 @@ static bool wait_for_space(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 		zcopy_state_move(&stream->state, ZCOPY_EVENT_GO_ON);
 		return true;
 	}
-	if (ready || lags || (READ_ONCE(stream->submitter->parted) &&
-			      zcopy_sink_holds_files(stream->target)))
-		try_again(stream, lags);
+	/* That it lags is over soon, unless the peer keeps the socket full. */
+	if (ready && lags)
+		try_again(stream, ZCOPY_LAG_TIME);
+	else if (ready || lags || (READ_ONCE(stream->submitter->parted) &&
+				   zcopy_sink_holds_files(stream->target)))
+		try_again(stream, AGAIN_TIME);
 	return zcopy_state_move(&stream->state, ZCOPY_EVENT_WAIT) !=
 	       ZCOPY_STATE_ARM;
 }

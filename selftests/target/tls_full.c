@@ -3,8 +3,11 @@
  * Kernel TLS above a full socket: it holds records that the socket did not take, and
  * a transfer is over when it has got rid of them, no sooner and not much later.
  */
+#include <linux/tcp.h>
 #include <linux/tls.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "kselftest_harness.h"
@@ -16,8 +19,10 @@
 #define SEED	402U
 #define SIZE	MIB
 #define BUFFER	8192
+#define RECORD	16384ULL	/* the most a record holds */
+#define OVERHEAD	(5 + 8 + 16)	/* of a record of TLS 1.2 */
 #define STEP	1024
-#define SOON_MS	300	/* a few looks at a socket that lags */
+#define LOOKS	30	/* before one more step */
 
 FIXTURE(tls_full)
 {
@@ -67,32 +72,61 @@ static uint64_t taken(FIXTURE_DATA(tls_full) *self)
 	return done.bytes;
 }
 
-/* Is the device, or the socket, ready before so many milliseconds are over? */
-static bool is_ready(int fd, short event, int milliseconds)
+/* Bytes that the socket got from TLS. */
+static uint64_t in_socket(int fd)
 {
-	struct pollfd ready = { .fd = fd, .events = event };
+	struct tcp_info info = {};
+	socklen_t len = sizeof(info);
+	int queued;
 
-	return poll(&ready, 1, milliseconds) == 1;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
+	    ioctl(fd, TIOCOUTQ, &queued))
+		die("ask the socket");
+	/* What is acknowledged counts the SYN, too. */
+	return info.tcpi_bytes_acked - 1 + queued;
+}
+
+static bool has_room(int fd)
+{
+	struct pollfd out = { .fd = fd, .events = POLLOUT };
+
+	return poll(&out, 1, 0) == 1;
+}
+
+/* Read no more than it takes until the socket has all of the records. */
+static bool read_until_all_is_in(const struct pair *pair, uint64_t total)
+{
+	char records[STEP];
+	uint64_t since = 0;
+	int looks = 0;
+
+	while (in_socket(pair->tx) < total) {
+		/* TLS goes on in a thread of the kernel, after a while. */
+		if (!patience(&since))
+			return false;
+		if (++looks % LOOKS == 0)
+			recv(pair->rx, records, sizeof(records), 0);
+	}
+	return true;
 }
 
 /* Of the room that there is in the end nobody has to wait for all. */
 TEST_F(tls_full, over_when_all_is_in)
 {
 	const struct part part = of_file(&self->file, 0, taken(self));
-	char records[STEP];
+	const uint64_t records = (part.want.len + RECORD - 1) / RECORD;
+	const uint64_t total = part.want.len + records * OVERHEAD;
 	struct pair pair;
-	uint64_t since = 0;
 
 	open_sender(&pair);
 	submit_one(self->device, pair.tx, &part, 1);
 	/* TLS still holds some of it. */
-	ASSERT_FALSE(is_ready(self->device, POLLIN, SOON_MS));
-	do {
-		if (recv(pair.rx, records, sizeof(records), 0) <= 0)
-			ASSERT_TRUE(patience(&since));
-	} while (!is_ready(self->device, POLLIN, SOON_MS));
-	EXPECT_FALSE(is_ready(pair.tx, POLLOUT, 0));
+	ASSERT_GT(total, in_socket(pair.tx));
+	ASSERT_TRUE(read_until_all_is_in(&pair, total));
+	EXPECT_EQ(total, in_socket(pair.tx));
+	EXPECT_FALSE(has_room(pair.tx));
 	EXPECT_STREQ("", completes(self->device, 1, part.want.len, 0, 0));
+	EXPECT_FALSE(has_room(pair.tx));
 	pair_close(&pair);
 }
 
