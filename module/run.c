@@ -386,6 +386,12 @@ enum zcopy_run zcopy_xfer_wait(struct zcopy_xfer *xfer)
 	return fail_read(xfer);
 }
 
+/* Does a call wait for as long as it takes? */
+static bool is_patient(struct file *target)
+{
+	return zcopy_sink_patience(target) == MAX_SCHEDULE_TIMEOUT;
+}
+
 /* Has somebody asked the transfer to end? */
 static int interrupted(struct zcopy_xfer *xfer, unsigned int may)
 {
@@ -497,7 +503,7 @@ enum zcopy_run zcopy_xfer_run(struct zcopy_xfer *xfer, unsigned int may,
 			break;
 		} else if (err == -ENOSR ||
 			   (err == -EAGAIN && (!may_block(xfer, may) ||
-					       patience == MAX_SCHEDULE_TIMEOUT))) {
+					       is_patient(xfer->target)))) {
 			/* Who has no time-out was asked without waiting, see @probe. */
 			err = zcopy_sink_wait(xfer->target, &patience, in_vain++);
 		} else if (!(may & ZCOPY_MAY_WAIT) && is_called_away(err)) {
