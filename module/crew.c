@@ -104,8 +104,7 @@ int zcopy_crew_hire(struct zcopy_crew *crew)
 	/* Pairs with zcopy_worker_stop_idle(): the caller's transfer is in the load. */
 	smp_mb();
 	if (READ_ONCE(crew->nr_hot)) {
-		if (atomic_read(&crew->load) > 1)
-			zcopy_worker_hire_spare(crew);
+		zcopy_worker_hire_spare(crew);
 		return 0;
 	}
 	if (mutex_lock_killable(&crew->hiring))

@@ -41,6 +41,8 @@ MODULE_PARM_DESC(cold_workers,
  * @task:     the thread
  * @cold:     it may sleep for what others do
  * @busy:     it has work, was just woken, or closes files: not idle
+ * @since:    when that began, in jiffies
+ * @closing:  it closes files, which no transfer stands for any more
  * @place:    of its work, or of what it was woken for
  * @stopping: a thread of the program waits for its end, and frees it
  * @reap:     else this does
@@ -53,6 +55,8 @@ struct zcopy_worker {
 	struct vhost_task *task;
 	bool cold;
 	bool busy;
+	unsigned long since;
+	bool closing;
 	unsigned long place;
 	bool stopping;
 	struct work_struct reap;
@@ -115,6 +119,7 @@ bool zcopy_worker_has_idle(const struct zcopy_crew *crew)
 static void wake(struct zcopy_worker *worker, unsigned long place)
 {
 	worker->busy = true;
+	worker->since = jiffies;
 	worker->place = place;
 	vhost_task_wake(worker->task);
 }
@@ -130,21 +135,26 @@ void zcopy_worker_wake_cold(struct zcopy_crew *crew, unsigned long place)
 
 /*
  * There is hot work. While others are at it one stays in reserve: what they do may
- * take no time at all, or, if they sleep for a lock, as long as somebody likes.
+ * take no time at all, or, if they sleep for a lock, as long as somebody likes. Who
+ * is kept already is not at it.
  */
 void zcopy_worker_wake_hot(struct zcopy_crew *crew)
 {
 	struct zcopy_worker *worker, *idle = NULL;
-	unsigned int nr_idle = 0;
+	unsigned int nr_idle = 0, nr_at_it = 0;
 
 	lockdep_assert_held(&crew->lock);
 	list_for_each_entry(worker, &crew->workers, link) {
-		if (worker->cold || worker->busy)
+		if (worker->cold)
 			continue;
-		idle = worker;
-		nr_idle++;
+		if (!worker->busy) {
+			idle = worker;
+			nr_idle++;
+		} else {
+			nr_at_it += time_before(jiffies, worker->since + STILL);
+		}
 	}
-	if (nr_idle > 1 || (idle && nr_idle == crew->nr_hot))
+	if (nr_idle > 1 || (idle && !nr_at_it))
 		wake(idle, 0);
 	else if (crew->nr_hot && !timer_pending(&crew->overdue))
 		mod_timer(&crew->overdue, jiffies + STILL);
@@ -358,29 +368,55 @@ void zcopy_worker_ask_later(struct zcopy_crew *crew)
 	queue_delayed_work(reaper_wq, &crew->later, 1);
 }
 
+/* Is every hot worker busy, and may that keep transfers from going on? */
+static bool lacks_spare(const struct zcopy_crew *crew)
+{
+	const struct zcopy_worker *worker;
+	bool idle = false, closing = false;
+
+	lockdep_assert_held(&crew->lock);
+	list_for_each_entry(worker, &crew->workers, link) {
+		idle |= !worker->cold && !worker->busy;
+		closing |= !worker->cold && worker->closing;
+	}
+	return !idle && crew->nr_hot <= cpumask_weight(current->cpus_ptr) &&
+	       (closing || (atomic_read(&crew->load) > 1 &&
+			    time_after_eq(jiffies, crew->hire_again)));
+}
+
+static bool lacks_spare_now(struct zcopy_crew *crew)
+{
+	bool lacks;
+
+	spin_lock_irq(&crew->lock);
+	lacks = lacks_spare(crew);
+	spin_unlock_irq(&crew->lock);
+	return lacks;
+}
+
 /**
  * zcopy_worker_hire_spare - see to it that one hot worker has nothing to do
  * @crew: the calling process's
  *
- * He goes on where the others are kept: by a socket's lock that somebody has, or
- * by files that they close, sockets that linger say.
+ * If there are several transfers, or others than the transfers are worked for. He
+ * goes on where the others are kept: by a socket's lock that somebody has, or by
+ * files that they close, sockets that linger say.
  *
  * Context: a thread of the process; may sleep.
  */
 void zcopy_worker_hire_spare(struct zcopy_crew *crew)
 {
-	bool lacks;
+	int err;
 
-	spin_lock_irq(&crew->lock);
-	lacks = crew->nr_hot <= cpumask_weight(current->cpus_ptr) &&
-		!find_idle(crew, false) &&
-		time_after_eq(jiffies, crew->hire_again);
-	spin_unlock_irq(&crew->lock);
-	if (lacks && mutex_trylock(&crew->hiring)) {
-		if (zcopy_worker_hire(crew, 0))
+	if (!lacks_spare_now(crew) || !mutex_trylock(&crew->hiring))
+		return;
+	if (lacks_spare_now(crew)) {
+		err = zcopy_worker_hire(crew, 0);
+		/* It is a limit, mostly, and asking costs. */
+		if (err && err != -ERESTARTNOINTR)
 			WRITE_ONCE(crew->hire_again, jiffies + HZ);
-		mutex_unlock(&crew->hiring);
 	}
+	mutex_unlock(&crew->hiring);
 }
 
 /* Reads that are started in a row, and given to the disk together. */
@@ -418,7 +454,7 @@ static bool go_on(void *data)
 	struct zcopy_crew *crew = worker->crew;
 	struct zcopy_work *work;
 	unsigned long lacks = 0;
-	bool leave = false;
+	bool leave = false, spare;
 
 	spin_lock_irq(&crew->lock);
 	worker->place = 0;
@@ -428,12 +464,15 @@ static bool go_on(void *data)
 	if (work && worker->cold)
 		worker->place = work->place;
 	worker->busy = work;
+	worker->since = jiffies;
+	worker->closing = false;
 	if (work && worker->cold && !find_idle(crew, true) &&
 	    crew->nr_cold < max(READ_ONCE(max_cold), 4U))
 		lacks = zcopy_work_place_ahead(&crew->work, may_sleep, crew);
 	/* With its last place it may have kept another one from theirs. */
 	if (work && worker->cold && !RB_EMPTY_ROOT(&crew->work.cold))
 		zcopy_worker_wake_cold(crew, 0);
+	spare = lacks_spare(crew);
 	if (!work && !crew->closed && zcopy_worker_is_needless(crew))
 		leave = zcopy_worker_begin_visit(crew);
 	spin_unlock_irq(&crew->lock);
@@ -451,11 +490,14 @@ static bool go_on(void *data)
 		zcopy_worker_hire(crew, lacks);
 		mutex_unlock(&crew->hiring);
 	}
-	if (atomic_read(&crew->load) > 1)
+	if (spare)
 		zcopy_worker_hire_spare(crew);
 	run(worker, work);
 	/* Files that had their last use here are closed on the way around. */
 	if (task_work_pending(current)) {
+		spin_lock_irq(&crew->lock);
+		worker->closing = true;
+		spin_unlock_irq(&crew->lock);
 		if (!worker->cold)
 			zcopy_worker_hire_spare(crew);
 		set_thread_flag(TIF_NOTIFY_SIGNAL);
@@ -487,6 +529,7 @@ int zcopy_worker_hire(struct zcopy_crew *crew, unsigned long place)
 	worker->crew = crew;
 	worker->cold = cold;
 	worker->busy = true;
+	worker->since = jiffies;
 	worker->place = place;
 	INIT_WORK(&worker->reap, reap);
 	/* A pending signal keeps threads from being made. It can wait that long. */

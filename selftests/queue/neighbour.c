@@ -5,6 +5,7 @@
  */
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -117,7 +118,11 @@ static void lock(int device, const struct part *part, int nr)
 /* As many as there are processors: a worker is left. */
 static void lock_some(int device, const struct part *part)
 {
-	lock(device, part, sysconf(_SC_NPROCESSORS_ONLN));
+	cpu_set_t processors;
+
+	if (sched_getaffinity(0, sizeof(processors), &processors))
+		die("sched_getaffinity");
+	lock(device, part, CPU_COUNT(&processors));
 }
 
 static void lock_all(int device, const struct part *part)
@@ -242,6 +247,8 @@ static void attack(FIXTURE_DATA(neighbour) *self,
 		return;
 	/* This thread has nothing to do with them. */
 	say(self, receive_part(&self->part, &before) ? 'x' : 'o');
+	/* Who has nothing to do leaves; who closes a socket is no help. */
+	close(dup(device));
 	send_part(device, &self->part, &after);
 	say(self, receive_part(&self->part, &after) ? 'x' : 'o');
 }
