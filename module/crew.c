@@ -39,8 +39,8 @@ static void visited(struct callback_head *head)
 		zcopy_worker_stop_idle(crew);
 		spin_lock_irq(&crew->lock);
 		/* Who became idle meanwhile has not asked. */
-		idle = zcopy_worker_is_needless(crew) &&
-		       zcopy_worker_has_idle(crew);
+		idle = zcopy_roster_is_needless(crew) &&
+		       zcopy_roster_has_idle(crew);
 		again = idle && !signal_pending(current);
 		later = !again && (idle || (!crew->nr_hot &&
 					    !list_empty(&crew->work.hot)));
@@ -76,7 +76,7 @@ void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
 	zcopy_work_init(&crew->work);
 	INIT_LIST_HEAD(&crew->workers);
 	crew->hire_again = jiffies;
-	timer_setup(&crew->overdue, zcopy_worker_overdue, 0);
+	timer_setup(&crew->overdue, zcopy_roster_overdue, 0);
 	init_task_work(&crew->visit, visited);
 	INIT_DELAYED_WORK(&crew->later, later);
 }
@@ -134,7 +134,7 @@ bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work)
 	closed = crew->closed;
 	if (!closed) {
 		zcopy_work_add_hot(&crew->work, work);
-		zcopy_worker_wake_hot(crew);
+		zcopy_roster_wake_hot(crew);
 		visit = !crew->nr_hot && zcopy_worker_begin_visit(crew);
 	}
 	spin_unlock_irqrestore(&crew->lock, flags);
@@ -161,14 +161,14 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 
 	if (err)
 		return err;
-	if (zcopy_worker_lacks_cold(crew, place)) {
+	if (zcopy_roster_lacks_cold(crew, place)) {
 		if (mutex_lock_killable(&crew->hiring))
 			return -EINTR;
-		if (zcopy_worker_lacks_cold(crew, place))
+		if (zcopy_roster_lacks_cold(crew, place))
 			err = zcopy_worker_hire(crew, place);
 		mutex_unlock(&crew->hiring);
 		if (err && (err == -ERESTARTNOINTR ||
-			    !zcopy_worker_has_cold(crew)))
+			    !zcopy_roster_has_cold(crew)))
 			return err;
 	}
 	err = 0;
@@ -179,10 +179,10 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 		/* Who said so looked for it here, to recall it, and has gone. */
 		work->place = 0;
 		zcopy_work_add_hot(&crew->work, work);
-		zcopy_worker_wake_hot(crew);
+		zcopy_roster_wake_hot(crew);
 	} else {
 		zcopy_work_add_cold(&crew->work, work, place);
-		zcopy_worker_wake_cold(crew, place);
+		zcopy_roster_wake_cold(crew, place);
 	}
 	spin_unlock_irq(&crew->lock);
 	return err;
@@ -204,7 +204,7 @@ void zcopy_crew_recall(struct zcopy_crew *crew, struct zcopy_work *work,
 	spin_lock_irqsave(&crew->lock, flags);
 	if (zcopy_work_recall(&crew->work, work)) {
 		work->run = run;
-		zcopy_worker_wake_hot(crew);
+		zcopy_roster_wake_hot(crew);
 	}
 	spin_unlock_irqrestore(&crew->lock, flags);
 }
@@ -230,7 +230,7 @@ bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
 		return false;
 	}
 	zcopy_work_add_hot(&crew->work, work);
-	zcopy_worker_wake_hot(crew);
+	zcopy_roster_wake_hot(crew);
 	visit = zcopy_worker_begin_visit(crew);
 	if (visit) {
 		put_pid(crew->asker);

@@ -10,57 +10,13 @@
  * which stops and freezes together with it.
  */
 #include <linux/blkdev.h>
-#include <linux/cpumask.h>
 #include <linux/file.h>
-#include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/vhost_task.h>
 #include <linux/slab.h>
 
 #include "worker.h"
-
-/*
- * Of them one superblock has at most a half, and what may hang for as long as
- * somebody likes three quarters, so that no mount stops another one. A few are
- * enough to start a superblock's reads: they sleep while its disk takes no more.
- */
-#define STARTERS	2U
-static unsigned int max_cold = 16;
-module_param_named(cold_workers, max_cold, uint, 0644);
-MODULE_PARM_DESC(cold_workers,
-		 "Threads of a process that may wait for disks and servers, by open of the device (default 16, at least 4)");
-
-/* The hot worker in reserve joins when the oldest work has waited for so long. */
-#define STILL	DIV_ROUND_UP(HZ, 100)
-
-/**
- * struct zcopy_worker - a thread of a crew
- * @link:     in zcopy_crew.workers
- * @crew:     a reference
- * @task:     the thread
- * @cold:     it may sleep for what others do
- * @busy:     it has work, was just woken, or closes files: not idle
- * @since:    when that began, in jiffies
- * @closing:  it closes files, which no transfer stands for any more
- * @place:    of its work, or of what it was woken for
- * @stopping: a thread of the program waits for its end, and frees it
- * @reap:     else this does
- *
- * But for @crew, @task and @cold under zcopy_crew.lock.
- */
-struct zcopy_worker {
-	struct list_head link;
-	struct zcopy_crew *crew;
-	struct vhost_task *task;
-	bool cold;
-	bool busy;
-	unsigned long since;
-	bool closing;
-	unsigned long place;
-	bool stopping;
-	struct work_struct reap;
-};
 
 static struct workqueue_struct *reaper_wq;
 
@@ -79,110 +35,6 @@ void zcopy_worker_exit(void)
 	destroy_workqueue(reaper_wq);
 	synchronize_rcu_tasks();
 	synchronize_rcu();
-}
-
-/* May one more worker sleep there? */
-static bool may_sleep(const void *data, unsigned long place)
-{
-	const struct zcopy_crew *crew = data;
-	unsigned int max = max(READ_ONCE(max_cold), 4U);
-	unsigned int there = 0, hanging = 0;
-	const struct zcopy_worker *worker;
-
-	list_for_each_entry(worker, &crew->workers, link) {
-		there += (worker->place & ~ZCOPY_HANGS) == (place & ~ZCOPY_HANGS);
-		hanging += worker->place & ZCOPY_HANGS;
-	}
-	if (place & ZCOPY_STARTS)
-		return there < STARTERS;
-	return there < max / 2 &&
-	       (!(place & ZCOPY_HANGS) || hanging < max - max / 4);
-}
-
-static struct zcopy_worker *find_idle(const struct zcopy_crew *crew, bool cold)
-{
-	struct zcopy_worker *worker;
-
-	lockdep_assert_held(&crew->lock);
-	list_for_each_entry(worker, &crew->workers, link)
-		if (worker->cold == cold && !worker->busy)
-			return worker;
-	return NULL;
-}
-
-/* Is a worker there that has no work? */
-bool zcopy_worker_has_idle(const struct zcopy_crew *crew)
-{
-	return find_idle(crew, false) || find_idle(crew, true);
-}
-
-static void wake(struct zcopy_worker *worker, unsigned long place)
-{
-	worker->busy = true;
-	worker->since = jiffies;
-	worker->place = place;
-	vhost_task_wake(worker->task);
-}
-
-/* @place: of the work that one is to find, or 0 */
-void zcopy_worker_wake_cold(struct zcopy_crew *crew, unsigned long place)
-{
-	struct zcopy_worker *worker = find_idle(crew, true);
-
-	if (worker)
-		wake(worker, place);
-}
-
-/*
- * There is hot work. While others are at it one stays in reserve: what they do may
- * take no time at all, or, if they sleep for a lock, as long as somebody likes. Who
- * is kept already is not at it.
- */
-void zcopy_worker_wake_hot(struct zcopy_crew *crew)
-{
-	struct zcopy_worker *worker, *idle = NULL;
-	unsigned int nr_idle = 0, nr_at_it = 0;
-
-	lockdep_assert_held(&crew->lock);
-	list_for_each_entry(worker, &crew->workers, link) {
-		if (worker->cold)
-			continue;
-		if (!worker->busy) {
-			idle = worker;
-			nr_idle++;
-		} else {
-			nr_at_it += time_before(jiffies, worker->since + STILL);
-		}
-	}
-	if (nr_idle > 1 || (idle && !nr_at_it))
-		wake(idle, 0);
-	else if (crew->nr_hot && !timer_pending(&crew->overdue))
-		mod_timer(&crew->overdue, jiffies + STILL);
-}
-
-/**
- * zcopy_worker_overdue - hot work was there when all but the reserve had other work
- * @timer: zcopy_crew.overdue
- */
-void zcopy_worker_overdue(struct timer_list *timer)
-{
-	struct zcopy_crew *crew = container_of(timer, struct zcopy_crew, overdue);
-	const struct zcopy_work *oldest;
-	struct zcopy_worker *idle;
-	unsigned long flags, at;
-
-	spin_lock_irqsave(&crew->lock, flags);
-	oldest = zcopy_work_oldest(&crew->work);
-	idle = find_idle(crew, false);
-	if (oldest && idle) {
-		at = oldest->since + STILL;
-		if (time_after_eq(jiffies, at)) {
-			wake(idle, 0);
-			at = jiffies + STILL;
-		}
-		mod_timer(timer, at);
-	}
-	spin_unlock_irqrestore(&crew->lock, flags);
 }
 
 void zcopy_crew_put(struct zcopy_crew *crew)
@@ -227,32 +79,6 @@ void zcopy_worker_die(struct zcopy_crew *crew)
 	} while (work);
 }
 
-/* On the list of those who work. */
-static void put_on(struct zcopy_worker *worker)
-{
-	struct zcopy_crew *crew = worker->crew;
-
-	lockdep_assert_held(&crew->lock);
-	list_add(&worker->link, &crew->workers);
-	if (worker->cold)
-		crew->nr_cold++;
-	else
-		crew->nr_hot++;
-}
-
-/* Off the list of those who work. */
-static void take_off(struct zcopy_worker *worker)
-{
-	struct zcopy_crew *crew = worker->crew;
-
-	lockdep_assert_held(&crew->lock);
-	list_del(&worker->link);
-	if (worker->cold)
-		crew->nr_cold--;
-	else
-		crew->nr_hot--;
-}
-
 /**
  * zcopy_worker_reap - have something done that needs no process
  * @work: does it; is waited for when the module leaves
@@ -289,7 +115,7 @@ static void killed(void *data)
 	spin_lock_irq(&crew->lock);
 	stopping = worker->stopping;
 	if (!stopping)
-		take_off(worker);
+		zcopy_roster_remove(worker);
 	spin_unlock_irq(&crew->lock);
 	zcopy_worker_die(crew);
 	if (!stopping)
@@ -368,28 +194,12 @@ void zcopy_worker_ask_later(struct zcopy_crew *crew)
 	queue_delayed_work(reaper_wq, &crew->later, 1);
 }
 
-/* Is every hot worker busy, and may that keep transfers from going on? */
-static bool lacks_spare(const struct zcopy_crew *crew)
-{
-	const struct zcopy_worker *worker;
-	bool idle = false, closing = false;
-
-	lockdep_assert_held(&crew->lock);
-	list_for_each_entry(worker, &crew->workers, link) {
-		idle |= !worker->cold && !worker->busy;
-		closing |= !worker->cold && worker->closing;
-	}
-	return !idle && crew->nr_hot <= cpumask_weight(current->cpus_ptr) &&
-	       (closing || (atomic_read(&crew->load) > 1 &&
-			    time_after_eq(jiffies, crew->hire_again)));
-}
-
 static bool lacks_spare_now(struct zcopy_crew *crew)
 {
 	bool lacks;
 
 	spin_lock_irq(&crew->lock);
-	lacks = lacks_spare(crew);
+	lacks = zcopy_roster_lacks_spare(crew);
 	spin_unlock_irq(&crew->lock);
 	return lacks;
 }
@@ -459,21 +269,20 @@ static bool go_on(void *data)
 	spin_lock_irq(&crew->lock);
 	worker->place = 0;
 	work = worker->cold ?
-		       zcopy_work_take_cold(&crew->work, may_sleep, crew) :
+		       zcopy_roster_take_cold(crew) :
 		       zcopy_work_take_hot(&crew->work);
 	if (work && worker->cold)
 		worker->place = work->place;
 	worker->busy = work;
 	worker->since = jiffies;
 	worker->closing = false;
-	if (work && worker->cold && !find_idle(crew, true) &&
-	    crew->nr_cold < max(READ_ONCE(max_cold), 4U))
-		lacks = zcopy_work_place_ahead(&crew->work, may_sleep, crew);
+	if (work && worker->cold)
+		lacks = zcopy_roster_place_ahead(crew);
 	/* With its last place it may have kept another one from theirs. */
 	if (work && worker->cold && !RB_EMPTY_ROOT(&crew->work.cold))
-		zcopy_worker_wake_cold(crew, 0);
-	spare = lacks_spare(crew);
-	if (!work && !crew->closed && zcopy_worker_is_needless(crew))
+		zcopy_roster_wake_cold(crew, 0);
+	spare = zcopy_roster_lacks_spare(crew);
+	if (!work && !crew->closed && zcopy_roster_is_needless(crew))
 		leave = zcopy_worker_begin_visit(crew);
 	spin_unlock_irq(&crew->lock);
 	if (!work && !leave)
@@ -545,21 +354,10 @@ int zcopy_worker_hire(struct zcopy_crew *crew, unsigned long place)
 	worker->task = task;
 	refcount_inc(&crew->refs);
 	spin_lock_irq(&crew->lock);
-	put_on(worker);
+	zcopy_roster_add(worker);
 	spin_unlock_irq(&crew->lock);
 	vhost_task_start(task);
 	return 0;
-}
-
-/*
- * Is none needed any more? Whoever submits has counted his transfer before he looks
- * for a worker.
- */
-bool zcopy_worker_is_needless(const struct zcopy_crew *crew)
-{
-	lockdep_assert_held(&crew->lock);
-	return crew->closed || ((crew->leaving || READ_ONCE(crew->parting)) &&
-				!atomic_read(&crew->load));
 }
 
 /* End the idle workers. Context: a thread of the program. */
@@ -573,14 +371,14 @@ void zcopy_worker_stop_idle(struct zcopy_crew *crew)
 	 */
 	while (!signal_pending(current)) {
 		spin_lock_irq(&crew->lock);
-		worker = find_idle(crew, true) ?: find_idle(crew, false);
+		worker = zcopy_roster_find_idle(crew, true) ?: zcopy_roster_find_idle(crew, false);
 		if (worker) {
-			take_off(worker);
+			zcopy_roster_remove(worker);
 			/* Pairs with zcopy_crew_hire(): one sees the other. */
 			smp_mb();
-			worker->stopping = zcopy_worker_is_needless(crew);
+			worker->stopping = zcopy_roster_is_needless(crew);
 			if (!worker->stopping) {
-				put_on(worker);
+				zcopy_roster_add(worker);
 				worker = NULL;
 			}
 		}
@@ -589,29 +387,4 @@ void zcopy_worker_stop_idle(struct zcopy_crew *crew)
 			break;
 		end(worker);
 	}
-}
-
-/* Is a cold worker there who comes back for more, be it a while? */
-bool zcopy_worker_has_cold(struct zcopy_crew *crew)
-{
-	const struct zcopy_worker *worker;
-	bool has = false;
-
-	spin_lock_irq(&crew->lock);
-	list_for_each_entry(worker, &crew->workers, link)
-		has = has || (worker->cold && !(worker->place & ZCOPY_HANGS));
-	spin_unlock_irq(&crew->lock);
-	return has;
-}
-
-/* Must, and can, one more cold worker be made for a place? */
-bool zcopy_worker_lacks_cold(struct zcopy_crew *crew, unsigned long place)
-{
-	bool lacks;
-
-	spin_lock_irq(&crew->lock);
-	lacks = crew->nr_cold < max(READ_ONCE(max_cold), 4U) &&
-		!find_idle(crew, true) && may_sleep(crew, place);
-	spin_unlock_irq(&crew->lock);
-	return lacks;
 }
