@@ -156,9 +156,6 @@ static int send_batch(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 	/* Some protocols call a lack of memory so. */
 	if (sent == -ENOBUFS)
 		return -ENOMEM;
-	/* TCP_FASTOPEN_CONNECT connects with the first byte, if that cannot go along. */
-	if (sent == -EINPROGRESS || sent == -EALREADY)
-		return -EAGAIN;
 	if (sent <= 0)
 		return sent ?: -EIO;
 

@@ -274,6 +274,9 @@ static ssize_t send_socket(struct file *target, struct zcopy_batch *batch,
 					 *copied);
 	if (sent > 0 && !more && sk_is_tcp(sk))
 		send_rest(socket, start);
+	/* TCP_FASTOPEN_CONNECT connects with the first byte, if that cannot go along. */
+	if (sent == -EINPROGRESS || sent == -EALREADY)
+		return -EAGAIN;
 	return sent;
 }
 
