@@ -274,7 +274,7 @@ style-documentation:
 	@perl $(scripts)/kernel-doc -none -Werror uapi/linux/zcopy.h $(wildcard module/*.[ch])
 	@selftests/style/named.sh Documentation/freebsd.rst Documentation/faults.rst
 
-	@selftests/style/manuals.sh Documentation/man userlib/include/zcopy
+	+@selftests/style/manuals.sh Documentation/man userlib/include/zcopy
 
 style-packaging:
 	+@selftests/style/packaging.sh
