@@ -16,7 +16,8 @@
 #include "lib/watch.h"
 
 #define SEED	421U
-#define SIZE	(MIB + 3)
+/* A socket takes all of it before its peer reads. */
+#define SIZE	(256 * KIB + 3)
 
 #define FASTOPEN	"/proc/sys/net/ipv4/tcp_fastopen"
 #define WITH_COOKIE	"1"	/* which the peer never gave */
