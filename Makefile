@@ -54,11 +54,11 @@ Verbs:
   make demo         send files from VM to VM, and compare what methods cost
   make check        static checks, then every test in a VM
   make check-debug  the tests in a kernel with KASAN, lockdep and kmemleak, which
-                    is built on first use (about 15 minutes)
+                    is built on first use (13 minutes on two processors)
   make vm           a shell in a VM with the module loaded
   make vm CMD='...' run one command there; its status becomes make's
   make style        static checks alone
-  make bench        count instructions, copies and latencies between two VMs
+  make bench        count instructions and copies, and compare times, in VMs
   make modules      build the module alone
   make lib          build the library and the zcopy command alone
   make tests        build the tests alone

@@ -75,7 +75,7 @@ configure() {
 }
 
 build() {
-	say "debug kernel: building (about 15 minutes on two processors, once);" \
+	say "debug kernel: building (13 minutes on two processors, once);" \
 		"log: $work/log"
 	configure || return
 	make -C "$work/linux" -j"$(nproc)" vmlinux modules 2>&1 |

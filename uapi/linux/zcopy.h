@@ -149,7 +149,7 @@ struct zcopy_segment {
  * %ZCOPY_IOC_SUBMIT, which accepts nothing behind a transfer that it refuses.
  *
  * A target that failed counts as a completion that was not read, until then or until
- * it is closed; one with %ZCOPY_RESUME and %ZCOPY_LOAD are accepted all the same. Of
+ * it is closed; those with %ZCOPY_RESUME and %ZCOPY_LOAD are accepted all the same. Of
  * a named pipe nobody can tell whether it was closed and opened again: only the last
  * 256 of these that failed are remembered, and a program that closes one says first
  * that it knows.
@@ -248,8 +248,9 @@ struct zcopy_transfer {
  *
  * ======== ==================================================================
  * -EAGAIN  ZCOPY_IOC_SEND: the socket or pipe is O_NONBLOCK, or SO_SNDTIMEO ran
- *          out, and it is full; else: it had to wait, and a limit (RLIMIT_NPROC,
- *          a control group's) keeps the process from having a thread for that
+ *          out, and it is full, or not connected yet, or TCP has no memory; else:
+ *          it had to wait, and a limit (RLIMIT_NPROC, a control group's) keeps the
+ *          process from having a thread for that
  * -EINVAL  it had to wait, and the process can have no thread for that since it
  *          called unshare(2) or setns(2) with CLONE_NEWPID; with
  *          ZCOPY_C_TARGET_ERROR: the file has become O_APPEND
@@ -428,7 +429,7 @@ struct zcopy_uring {
  * @features:       ZCOPY_FEATURE_* bits
  * @max_segments:   segments a transfer
  * @max_memory:     bytes of all memory segments of a transfer together
- * @batch_bytes:    most bytes of page references held for one transfer at once
+ * @batch_bytes:    most bytes of one gather list, which no other sender's come between
  * @max_queued_memory: bytes of memory segments of a context's queued transfers
  *                  that have not ended, from which on no other is accepted
  * @max_transfers:  transfers of a context that have not ended
@@ -484,16 +485,16 @@ struct zcopy_info {
  *                 about its release ends, here, with that
  * @bytes:         bytes targets accepted
  * @bytes_memory:  of those, bytes of memory segments
- * @bytes_copied:  of those, bytes handed to a socket whose protocol or card
- *                 cannot gather, so that the kernel copied them, and bytes
- *                 written to files
+ * @bytes_copied:  of those, bytes the kernel copied, for the reasons given at
+ *                 %ZCOPY_C_COPIED
  * @batches:       gather lists handed to targets, i.e. sendmsg calls or writes
  * @folios:        folios of files put on gather lists
  * @disk_waits:    times a transfer waited for a page that was not in memory, or
  *                 for a file that must be asked for its bytes
  * @file_errors:   completions with %ZCOPY_C_FILE_ERROR
  * @socket_errors: completions with %ZCOPY_C_TARGET_ERROR
- * @active:        transfers that have not ended yet, now
+ * @active:        transfers that have not ended, or that have asked for their
+ *                 release and not been released, now
  * @folios_held:   references of the module on folios of files, now
  * @reads:         pages that are being read and that no thread waits for, now.
  *                 One that a transfer does not wait for any more, since it was
@@ -528,7 +529,7 @@ struct zcopy_stats {
  * ======= ===================================================================
  *
  * An argument that is larger than the module knows: what comes back beyond the
- * known part is zero (INFO, STATS); what goes in must be zero (SEND, E2BIG).
+ * known part is zero (INFO, STATS); what goes in must be zero (E2BIG).
  *
  * %ZCOPY_IOC_INFO
  *	Version, features, limits, and the calling user's use. ENOMEM.
@@ -547,8 +548,10 @@ struct zcopy_stats {
  *	blocks as write(2) does.
  *
  *	It fails when the transfer was refused; then nothing was sent and
- *	nothing changed. Causes in the order they are checked; a segment is
- *	checked whole before the next one:
+ *	nothing changed. Causes in the order they are checked, but for a lease's,
+ *	which stand together, a security module's about the target, which comes
+ *	before the segments, and a limit of the user's, which comes first of all;
+ *	a segment is checked whole before the next one:
  *
  *	================ ======================================================
  *	E2BIG            the argument is larger than known, its rest not zero
@@ -565,7 +568,8 @@ struct zcopy_stats {
  *	                 above; the pipe is one of O_NOTIFICATION_PIPE; the
  *	                 file, such as one of /proc, is not written through a
  *	                 page cache or by pages at any offset
- *	ENOTCONN         the socket is not connected, or listens
+ *	ENOTCONN         the socket is neither connected nor about to be, or
+ *	                 listens
  *	EINVAL           offset is not 0 and @target no file or %ZCOPY_LOAD, or
  *	                 the file is O_APPEND
  *	EINVAL           a segment's flags are not 0, its offset is over 2^63-1
@@ -577,13 +581,15 @@ struct zcopy_stats {
  *	                 or it cannot be read at an offset
  *	EOPNOTSUPP       the kernel has no way to send it: it has no splice_read,
  *	                 as files of hugetlbfs and some of /proc; or %ZCOPY_LOAD,
- *	                 and what is read of it stays nowhere: O_DIRECT, /proc
+ *	                 and what is read of it stays nowhere: O_DIRECT, /proc,
+ *	                 /sys
  *	EACCES, EPERM    a security module said so; EACCES also: %ZCOPY_LEASE
  *	                 and the file belongs to another user (see CAP_LEASE)
- *	EAGAIN           %ZCOPY_LEASE and the file is open for writing, or
- *	                 somebody waits for that
  *	EMFILE           %ZCOPY_LEASE and the user has as many leases as
  *	                 RLIMIT_NOFILE allows open files
+ *	EAGAIN           %ZCOPY_LEASE and the file is open for writing, on
+ *	                 overlayfs also mapped so by who has it open no more,
+ *	                 or somebody waits for that, or has a lease to write
  *	ENOLCK           %ZCOPY_LEASE and its filesystem, or fs.leases-enable,
  *	                 grants no leases; memfd and System V shared memory,
  *	                 which nobody opens, have none
@@ -597,15 +603,18 @@ struct zcopy_stats {
  *	                 having a thread for that
  *	EINVAL           ditto, since it called unshare(2) or setns(2) with
  *	                 CLONE_NEWPID
- *	EINTR            a signal arrived before the first byte
+ *	EINTR            a signal arrived before the first byte, whose handler
+ *	                 was not installed with SA_RESTART, or the socket has
+ *	                 a SO_SNDTIMEO
  *	ENOMEM           no memory for the transfer
  *	================ ======================================================
  *
  * %ZCOPY_IOC_SUBMIT
  *	Queue transfers and, if asked, wait for completions. It never waits for
- *	a disk or for room in a target: what can be sent at once is sent before
- *	it returns, the rest later, in the order of submission for each target
- *	and independently of other targets. Completions of a target come in that
+ *	a disk or for room in a target: of what can be sent at once the first
+ *	1 MiB for each target, or a little more, is sent before it returns, the
+ *	rest later, in the order of submission for each target and independently
+ *	of other targets. Completions of a target come in that
  *	order too, those of cancelled transfers excepted. A target is an open
  *	file description: a file that was opened twice is two. Files are always
  *	written later. O_NONBLOCK of a target does not matter. A refused

@@ -127,7 +127,7 @@ static void print_human(const struct zcopy_info *info,
 		   info->features);
 	print_bits("flags", flag_bits, ARRAY_SIZE(flag_bits),
 		   info->transfer_flags);
-	printf("%-12s a transfer: %u segments, %u bytes of memory, %u bytes held at once\n",
+	printf("%-12s a transfer: %u segments, %u bytes of memory, %u bytes a gather list\n",
 	       "limits", info->max_segments, info->max_memory, info->batch_bytes);
 	printf("%-12s a context: %u transfers, %u completions, %u bytes of memory\n\n",
 	       "", info->max_transfers, info->max_completions,

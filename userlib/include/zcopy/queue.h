@@ -50,7 +50,7 @@ extern "C" {
  * @brief Prepare a transfer of any segments.
  *
  * @param transfer   filled whole; flags and readahead are 0, set them as needed
- * @param socket     a connected stream socket
+ * @param socket     where it goes, see zcopy_transfer_init()
  * @param segments   array of @p count segments, in the order to send them; must
  *                   live until the transfer is submitted
  * @param count      1 to zcopy_info.max_segments
@@ -71,7 +71,7 @@ static inline void zcopy_prep_segments(struct zcopy_transfer *transfer,
  * @param transfer   filled whole
  * @param segment    room for its one segment; must live until the transfer is
  *                   submitted
- * @param socket     a connected stream socket
+ * @param socket     where it goes, see zcopy_transfer_init()
  * @param fd         a regular file or shared-memory object open for reading
  * @param offset     of the first byte
  * @param length     in bytes; 0 means to the end of the file
@@ -96,7 +96,7 @@ static inline void zcopy_prep_file(struct zcopy_transfer *transfer,
  * @param transfer       filled whole
  * @param segments       room for its two segments; must live until the transfer
  *                       is submitted
- * @param socket         a connected stream socket
+ * @param socket         where it goes, see zcopy_transfer_init()
  * @param header         copied when the transfer is submitted
  * @param header_length  in bytes
  * @param fd             as for zcopy_prep_file(); so are the rest
@@ -156,8 +156,8 @@ static inline void zcopy_prep_load(struct zcopy_transfer *transfer,
  * @param error      NULL, or set to why the transfer behind the accepted ones
  *                   was refused: a value of zcopy_send()'s list, or -EAGAIN (a
  *                   limit is reached: collect completions, or wait for POLLOUT
- *                   on zcopy_fd(), then submit the rest; with ZCOPY_LEASE also:
- *                   a file is open for writing); 0 if all were accepted
+ *                   on zcopy_fd(), then submit the rest; with ZCOPY_LEASE also
+ *                   the causes that zcopy_send() names); 0 if all were accepted
  *
  * @return how many were accepted, or if none was, the error; 0 only if
  * @p count is 0

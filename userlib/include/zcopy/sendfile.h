@@ -102,9 +102,10 @@ struct sf_hdtr {
  *
  * EFAULT: a bad address, as told above.
  *
- * EINTR: a signal arrived. If nothing had been sent and its handler was
- * installed with SA_RESTART, the call goes on instead. With SF_SYNC all may have
- * been sent, as @p sbytes tells, and only the wait for the release was ended.
+ * EINTR: a signal arrived. If nothing had been sent, its handler was installed
+ * with SA_RESTART and the socket has no SO_SNDTIMEO, the call goes on instead. With
+ * SF_SYNC all may have been sent, as @p sbytes tells, and only the wait for the
+ * release was ended.
  *
  * EINVAL: @p fd is neither a regular file nor shared memory; @p s is not a
  * stream socket of TCP, MPTCP, AF_UNIX or AF_VSOCK; @p offset is negative; a

@@ -62,8 +62,8 @@ typedef struct sendfilevec {
  * EFAULT: @p vec, the memory of a part, or @p xferred, NULL included, is a bad
  * address. The last one is noticed before anything is sent.
  *
- * EINTR: a signal arrived. If nothing had been sent and its handler was
- * installed with SA_RESTART, the call goes on instead.
+ * EINTR: a signal arrived. If nothing had been sent, its handler was installed
+ * with SA_RESTART and the socket has no SO_SNDTIMEO, the call goes on instead.
  *
  * EINVAL: @p sfvcnt is not positive; @p fildes is no socket; or of a part:
  * sfv_flag is not 0, sfv_len is over SSIZE_MAX or makes the sum so, sfv_fd is
@@ -76,7 +76,7 @@ typedef struct sendfilevec {
  *
  * ENOTCONN: @p fildes is not connected.
  *
- * EOPNOTSUPP: a file is not served: its filesystem, O_DIRECT or DAX.
+ * EOPNOTSUPP: the kernel has no way to send a file, see zcopy(4).
  *
  * EPIPE: @p fildes was shut down for sending, here or by the peer. SIGPIPE is
  * raised in the calling thread, as there.

@@ -27,12 +27,17 @@ extern "C" {
  * @brief Make an SQE a transfer.
  *
  * @param sqe         of io_uring_get_sqe(), say; filled whole, user_data is 0
- *                    and may be set afterwards
+ *                    and may be set afterwards. One that is linked behind another
+ *                    needs IOSQE_ASYNC, which is set afterwards too: without that
+ *                    Linux 6.12 may end it with -EBADR, see struct zcopy_uring
  * @param zcopy       a context; open until the CQE has come
  * @param transfer    with the segments and memory it names it must live until
  *                    the SQE was submitted; in a ring with IORING_SETUP_SQPOLL,
  *                    or if the SQE is linked or drained, until the CQE has come
- * @param completion  must live until the CQE has come; filled before that
+ * @param completion  must live until the CQE has come; filled before that, unless
+ *                    the thread that submitted has exited; -EFAULT: it cannot be
+ *                    read or written, and nothing was sent, or, if it could be at
+ *                    first, not any more
  */
 static inline void zcopy_prep_sqe(struct io_uring_sqe *sqe,
 				  const struct zcopy *zcopy,

@@ -8,8 +8,9 @@
  * module, which this header includes.
  *
  * Every function that can fail returns 0 or a negative errno value; errno
- * itself means nothing after them. None of them raises a signal, starts a
- * thread, or keeps a pointer it was given after it has returned.
+ * itself means nothing after them. None of them raises a signal, or keeps a
+ * pointer it was given after it has returned. The library has no thread; the module
+ * may give the process some, see "Threads" in zcopy(4).
  *
  * A struct zcopy does not change between zcopy_open() and zcopy_close(), so
  * any number of threads may use one at the same time, two transfers to two
@@ -157,6 +158,7 @@ int zcopy_fd(const struct zcopy *zcopy);
  * @retval -EBADF   the program has closed the context's descriptor
  * @retval -ENOTTY  the program has closed the context's descriptor, and its
  *                  number now belongs to something else
+ * @retval -ENOMEM  no memory
  */
 int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
 
@@ -189,12 +191,14 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  * @param completion  filled when the function returns 0, else untouched
  *
  * @retval 0            accepted, see @p completion
- * @retval -EINVAL      an unknown flag, ZCOPY_SYNC with ZCOPY_NOTIFY, a
- *                      reserved word not 0, readahead over
- *                      ZCOPY_MAX_READAHEAD, no segments, a segment's flags not
- *                      0, a file offset over 2^63 - 1, an offset of a target
- *                      that is no file, a target file that is O_APPEND or
- *                      that overlaps with a segment of its own
+ * @retval -EINVAL      an unknown flag, ZCOPY_SYNC with ZCOPY_NOTIFY,
+ *                      ZCOPY_NOCACHE with ZCOPY_LOAD, a reserved word not 0,
+ *                      readahead over ZCOPY_MAX_READAHEAD, no segments, a
+ *                      segment's flags not 0, a file offset over 2^63 - 1, an
+ *                      offset of a target that is no file, a target file that is
+ *                      O_APPEND or that a segment reads where it is written; or a
+ *                      thread is needed to see to the release, and the process can
+ *                      have none since unshare(2) or setns(2) with CLONE_NEWPID
  * @retval -EOPNOTSUPP  the kernel has no way to send a file, or, in the queue,
  *                      its content depends on who reads it; see zcopy(4)
  * @retval -EMSGSIZE    more than zcopy_info.max_segments segments, or more
@@ -207,7 +211,7 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  *                      file
  * @retval -EPROTONOSUPPORT  it is not a stream socket of TCP, MPTCP, AF_UNIX
  *                      or AF_VSOCK, or a pipe or file that cannot be served
- * @retval -ENOTCONN    it is not connected
+ * @retval -ENOTCONN    it is neither connected nor about to be
  * @retval -EOVERFLOW   a file segment, or what goes to a target file, ends
  *                      beyond 2^63 - 1
  * @retval -ESPIPE      a file is neither a regular file nor shared memory
@@ -215,13 +219,20 @@ int zcopy_info(struct zcopy *zcopy, struct zcopy_info *info);
  *                      and a file belongs to another user and the program has
  *                      no CAP_LEASE
  * @retval -EAGAIN      ZCOPY_LEASE, and a file is open for writing, by whomever,
- *                      or somebody waits for that; or ZCOPY_NOTIFY, and a limit
- *                      of the queue is reached: collect completions
+ *                      on overlayfs also mapped so, or somebody waits for that, or
+ *                      has a lease to write; or ZCOPY_NOTIFY, and a limit of the
+ *                      queue is reached: collect completions; or that,
+ *                      ZCOPY_NOCACHE or ZCOPY_LEASE, and a limit of the user's is;
+ *                      or a thread is needed to see to the release, and the process
+ *                      may have no more
+ * @retval -EMFILE      ZCOPY_LEASE, and the user has as many leases as RLIMIT_NOFILE
+ *                      allows open files
  * @retval -ENOLCK      ZCOPY_LEASE, and a file's filesystem grants no leases, or
  *                      fs.leases-enable is 0, or it is a memfd or System V
  *                      shared memory
  * @retval -EINTR       a signal arrived before the first byte, and its handler
- *                      was not installed with SA_RESTART
+ *                      was not installed with SA_RESTART, or the socket has a
+ *                      SO_SNDTIMEO
  * @retval -ENOMEM      no memory
  * @retval -ENOTTY      the program has closed the context's descriptor, and
  *                      its number now belongs to something else
