@@ -15,28 +15,28 @@
  * release that lacks some of it lets users write to files that they may only read,
  * or tells them too early:
  *
- *   6.12    .87 ESP does not decrypt shared fragments in place, .92 GRO does not
- *           merge packets that a flight waits for, .94 pedit copies all that it
- *           writes to, .109 and .110 nobody ends a flight for a packet's clone, .112
- *           ESP gives fragments references before it changes them
- *   6.13 to 6.17, 6.19
- *           ended before
- *   6.18    .28 ESP, as above; .36 pedit, as above
- *   7.0     .5 ESP, as above
+ *   6.12    .87 ESP does not decrypt shared fragments in place, .91 who moves fragments
+ *           keeps the mark that they are shared, .92 GRO does not merge packets that a
+ *           flight waits for, .94 pedit copies all that it writes to, .109 and .110
+ *           nobody ends a flight for a packet's clone, .112 ESP gives fragments
+ *           references before it changes them
+ *   6.18    .28 ESP, .36 pedit, .42 IP-TFS keeps the mark, .50 and .51 clones
+ *   7.2     .4 and .5 clones
+ *   6.13 to 6.17, 6.19 to 7.1
+ *           ended before the last of these
  *
- * Of the other changes, in 6.18 and later, the first releases are not known here.
  * Distributions that keep the number of an old release and add fixes are taken by the
  * number.
  */
 #define ZCOPY_KERNEL_LACKS(code)					\
 	((code) < KERNEL_VERSION(6, 12, 112) ||				\
 	 ((code) >= KERNEL_VERSION(6, 13, 0) &&				\
-	  (code) < KERNEL_VERSION(6, 18, 36)) ||			\
+	  (code) < KERNEL_VERSION(6, 18, 51)) ||			\
 	 ((code) >= KERNEL_VERSION(6, 19, 0) &&				\
-	  (code) < KERNEL_VERSION(7, 0, 5)))
+	  (code) < KERNEL_VERSION(7, 2, 5)))
 
 #if ZCOPY_KERNEL_LACKS(LINUX_VERSION_CODE)
-#error "zcopy needs Linux 6.12.112, 6.18.36 or newer ones of these series, or 7.0.5 or newer"
+#error "zcopy needs Linux 6.12.112, 6.18.51 or newer ones of these series, or 7.2.5 or newer"
 #endif
 
 #ifndef CONFIG_VHOST_TASK
