@@ -16,7 +16,7 @@ if ! grep -qwE 'vmx|svm' /proc/cpuinfo || [[ ! -w /dev/kvm ]]; then
 	exit 0
 fi
 
-if [[ ! -f $known ]]; then
+if [[ ! -s $known ]]; then
 	rm -f "$cache_dir"/accelerator-*
 	emulator=$("$vm_dir/qemu.sh")
 	answer=$(mktemp)
@@ -27,10 +27,11 @@ if [[ ! -f $known ]]; then
 		-append "console=ttyS0 panic=-1 zcopy.trial=yes" \
 		-serial null -serial "file:$answer" >/dev/null 2>&1 </dev/null || true
 	if [[ $(<"$answer") == alive ]]; then
-		echo kvm >"$known"
+		echo kvm >"$known.$$"
 	else
 		say "vm: /dev/kvm is there but runs no kernel: using TCG"
-		echo tcg,thread=multi >"$known"
+		echo tcg,thread=multi >"$known.$$"
 	fi
+	mv "$known.$$" "$known"
 fi
 cat "$known"

@@ -18,7 +18,11 @@ table=() seen=' ' sum=(0 0 0)
 # Those of the make above are not meant for these.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 for KERNEL in "${kernels[@]}"; do
-	release=$(choose_kernel; printf '%s' "$release")
+	release=$(choose_kernel; printf '%s' "$release") || {
+		table+=("$(printf '%6d %6d %7d  %s' 0 1 0 "$KERNEL (apt does not give it)")")
+		sum[1]=$((sum[1] + 1))
+		continue
+	}
 	# A host of the newest suite has its 6.12.
 	[[ $seen != *" $release "* ]] || continue
 	seen+="$release "

@@ -14,7 +14,7 @@ packages=(
 	"$@"
 	bc bison flex libelf-dev                        # the debug kernel
 	g++ gcc libc6-dev make                          # builds
-	qemu-system-x86 busybox-static cpio xz-utils    # the VM
+	qemu-system-x86 cpio xz-utils                   # the VM
 	kmod e2fsprogs xfsprogs iproute2 ethtool        # used inside it
 	procps util-linux mount dmsetup curl openssl python3
 	btrfs-progs dosfstools erofs-utils genisoimage  # filesystems to send from
@@ -34,13 +34,14 @@ fi
 
 missing=()
 for package in "${packages[@]}"; do
-	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-	[[ $status == installed ]] || missing+=("$package")
+	is_installed "$package" || missing+=("$package")
 done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
+# Nothing of the host's has to go for it.
 install_missing() {
-	apt_get install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"
+	apt_get install --yes --no-install-recommends --no-remove \
+		-o Dpkg::Use-Pty=0 "${missing[@]}"
 }
 
 say "deps: apt-get install ${missing[*]} (some minutes)"

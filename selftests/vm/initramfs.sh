@@ -10,7 +10,7 @@ source "$(dirname "$0")/common.sh"
 
 kernel=$1
 release=$(<"$kernel/release")
-busybox=$(command -v busybox)
+busybox=$("$vm_dir/busybox.sh")
 state=$(cat "$0" "$vm_dir/boot.sh" "$busybox" | sha256sum | cut -c1-16)
 target=$kernel/initramfs-$state
 
@@ -41,6 +41,7 @@ modprobe --config /dev/null --dirname "$kernel" --set-version "$release" \
 
 (cd "$root" && find . -print0 | cpio --quiet --null --create \
 	--format=newc --owner=0:0) >"$target".$$
-rm -f "$kernel"/initramfs-????????????????
+# Another run may be about to boot the one before.
+find "$kernel" -maxdepth 1 -name 'initramfs-????????????????' -mmin +1440 -delete
 mv "$target".$$ "$target"
 printf '%s\n' "$target"

@@ -20,6 +20,11 @@ ask_apt() {
 	apt-cache "${apt_options[@]}" "$@" 2>/dev/null
 }
 
+# Is it, for whichever architecture?
+is_installed() {
+	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+}
+
 # The packages in the lists whose names begin with $1.
 package_names() {
 	ask_apt pkgnames "$1"

@@ -30,9 +30,15 @@ as_root rm -rf "$cache_dir"/root/new.*
 new=$cache_dir/root/new.$$
 trap 'as_root rm -rf "$new"' EXIT
 
+# mmdebstrap reads nothing of what the host's apt is told of proxies.
+proxies=()
+while read -r line; do
+	proxies+=(--aptopt="${line%;}")
+done < <(apt-config dump | grep -E '^Acquire::https?::Proxy')
+
 make_root() {
 	as_root mmdebstrap --quiet --variant=apt --include="$(IFS=,; echo "$*")" \
-		"$suite_wanted" "$new" - <"$apt_lists/sources.list" >&2
+		"${proxies[@]}" "$suite_wanted" "$new" - <"$apt_lists/sources.list" >&2
 }
 
 say "root: making a root tree of Debian's $suite_wanted with" \
