@@ -13,23 +13,42 @@ folder=$1
 
 missing=()
 for package in dpkg-dev debhelper dh-dkms lintian gcc libc6-dev make; do
-	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-	[[ $status == installed ]] || missing+=("$package")
+	dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null |
+		grep -qx installed || missing+=("$package")
 done
 if [[ ${#missing[@]} -gt 0 ]]; then
 	echo "deb: packages are missing: apt-get install ${missing[*]}" >&2
 	exit 1
 fi
 
+is_clone() {
+	git rev-parse --git-dir >/dev/null 2>&1
+}
+
+# What is built from a clone is newer than what was built from an older commit, for
+# apt, too: it has the commit's time, or, with what is not committed, that of now.
+version=$(dpkg-parsechangelog -S Version)
+if is_clone && ! git describe --exact-match --match "v$version" >/dev/null 2>&1; then
+	if [[ -z $(git status --porcelain) ]]; then
+		seconds=$(git log -1 --format=%ct)
+		about=$(git rev-parse --short HEAD)
+	else
+		seconds=$(date +%s)
+		about=changed
+	fi
+	version+=+git$(date -u -d "@$seconds" +%Y%m%d%H%M%S).$about
+fi
+
 log=$folder/log
-copy=$folder/zcopy-$(dpkg-parsechangelog -S Version)
+copy=$folder/zcopy-$version
 rm -rf "$folder"
 mkdir -p "$copy"
-if git rev-parse --git-dir >/dev/null 2>&1; then
+if is_clone; then
 	git ls-files -z --cached --others --exclude-standard
 else
 	find . -path ./build -prune -o -type f -print0
 fi | tar -c --null --files-from=- | tar -x -C "$copy"
+sed -i "1s/(.*)/($version)/" "$copy/debian/changelog"
 
 # Those of the make above are not meant for the packages.
 unset MAKEFLAGS MFLAGS MAKELEVEL V KERNEL
