@@ -8,9 +8,17 @@
 # that is in use is left alone; it goes on until nobody uses it. Of one that is
 # removed: unloads it, or says why that cannot be; and what is left when it is gone.
 
+# Who runs this was told by what made it that it is a container. (Not every one has
+# systemd to ask.)
+is_marked() {
+	[ -e /.dockerenv ] || [ -e /run/.containerenv ] ||
+		tr '\0' '\n' 2>/dev/null </proc/1/environ | grep -q '^container='
+}
+
 # In a chroot or a container the kernel that runs is somebody else's.
 is_own_kernel() {
-	! ischroot 2>/dev/null && ! systemd-detect-virt --quiet --container 2>/dev/null
+	! ischroot 2>/dev/null && ! is_marked &&
+		! systemd-detect-virt --quiet --container 2>/dev/null
 }
 
 # Who does not want it at boot does not want it now.
@@ -24,8 +32,9 @@ load() {
 			"be why, see install.rst"
 }
 
+# What keeps it from that is left in why.
 unload() {
-	rmmod zcopy 2>/dev/null
+	why=$(rmmod zcopy 2>&1)
 }
 
 is_own_kernel || exit 0
@@ -33,9 +42,16 @@ loaded=
 [ ! -d /sys/module/zcopy ] || loaded=$(cat /sys/module/zcopy/srcversion)
 
 if [ "$1" = remove ]; then
-	[ -z "$loaded" ] || unload ||
+	if [ -z "$loaded" ] || unload; then
+		exit 0
+	fi
+	case $why in
+	*' in use'*)
 		echo "zcopy: the module is in use, and is there until the next boot, or" \
 			"until nobody has /dev/zcopy open and all has arrived: rmmod zcopy"
+		;;
+	*) echo "zcopy: the module is there until the next boot: $why" ;;
+	esac
 	exit 0
 elif [ "$1" = gone ]; then
 	[ -z "$loaded" ] || echo "zcopy: the module is there until it is unloaded: rmmod zcopy"
