@@ -34,5 +34,7 @@ grep -qxF 'source "drivers/char/zcopy/Kconfig"' "$char/Kconfig" || {
 	exit 1
 }
 
+how=--module
+grep -q '^EXPORT_SYMBOL.*(task_work_add)' "$tree/kernel/task_work.c" || how=--enable
 echo "kernel-tree: zcopy is in $char/zcopy. In $tree:"
-echo "  scripts/config --module ZCOPY && make olddefconfig && make"
+echo "  scripts/config $how ZCOPY && make olddefconfig && make"
