@@ -19,14 +19,16 @@ override DESTDIR := $(if $(DESTDIR),$(abspath $(DESTDIR)))
 
 vm := selftests/vm
 user := $(CURDIR)/build/user
-export KERNEL CMD TESTS DEBUG FULL SLOWDOWN
+# One relative to this folder is that in every script.
+override ZCOPY_CACHE := $(if $(ZCOPY_CACHE),$(abspath $(ZCOPY_CACHE)))
+export KERNEL CMD TESTS DEBUG FULL SLOWDOWN ZCOPY_CACHE
 
 # The debug kernel, and all that waits for it, is so many times slower.
 SLOWDOWN := $(if $(DEBUG),8,1)
 
 # The VM's kernel, unpacked (with DEBUG built) in the cache on first use. A
 # variable of make reaches this shell no other way.
-vm_kernel = $(eval vm_kernel := $$(or $$(shell KERNEL='$$(KERNEL)' $(vm)/$(if $(DEBUG),debug-)kernel.sh),$$(error no kernel for the VM)))$(vm_kernel)
+vm_kernel = $(eval vm_kernel := $$(or $$(shell KERNEL='$$(KERNEL)' ZCOPY_CACHE='$$(ZCOPY_CACHE)' $(vm)/$(if $(DEBUG),debug-)kernel.sh),$$(error no kernel for the VM)))$(vm_kernel)
 vm_build = build/$(shell cat $(vm_kernel)/release)
 
 # The kernel that modules are built for: the one named, else the running one.
@@ -36,7 +38,7 @@ else
 KDIR = /lib/modules/$(shell uname -r)/build
 endif
 # Headers of another suite of Debian are used in a root tree of it.
-inside = $(patsubst %,$(vm)/inside.sh %,$(realpath $(dir $(KDIR))root))
+inside = $(if $(wildcard $(dir $(KDIR))release),$(patsubst %,$(vm)/inside.sh %,$(realpath $(dir $(KDIR))root)))
 missing_headers = $(shell packaging/headers.sh '$(KDIR)' '$(shell uname -r)')
 release = $(eval release := $$(if $$(missing_headers),$$(error $$(missing_headers)))$$(shell \
 	cat $$(KDIR)/include/config/kernel.release))$(release)
@@ -102,12 +104,15 @@ help:
 deps:
 	@$(vm)/deps.sh
 
+# A kernel of clang's is no kernel of gcc's.
+llvm = $(if $(LLVM)$(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/include/config/auto.conf),LLVM=$(or $(LLVM),1))
+
 # The kernel builds next to the sources, so each release gets links to them in
 # a folder of its own.
 modules:
 	@mkdir -p $(objects)
 	@cp -rsf $(addprefix $(CURDIR)/,Kbuild module uapi) $(objects)/
-	$(Q)set -o pipefail; $(inside) $(MAKE) -C $(KDIR) M=$(objects) V=$(V) modules | \
+	$(Q)set -o pipefail; $(inside) $(MAKE) -C $(KDIR) M=$(objects) V=$(V) $(llvm) modules | \
 		sed -u 's|$(objects)/||'
 
 lib:
@@ -167,8 +172,10 @@ loading = $(DESTDIR)$(PREFIX)/lib/modules-load.d/zcopy.conf
 STRIP ?= strip
 SIGN_FILE ?= $(KDIR)/scripts/sign-file
 SIGN_HASH ?= sha256
+half_signed = $(if $(SIGN_KEY)$(SIGN_CERT),$(if $(and $(SIGN_KEY),$(SIGN_CERT)),, \
+	$(error a signature needs both, SIGN_KEY and SIGN_CERT)))
 install:
-	@test -f $(objects)/module/zcopy.ko && test -f $(user)/zcopy || \
+	$(half_signed)@test -f $(objects)/module/zcopy.ko && test -f $(user)/zcopy || \
 		{ echo "run make first" >&2; exit 1; }
 	$(call tell,INSTALL $(installed))
 	$(if $(SIGN_KEY),$(call tell,SIGN $(installed)))
@@ -176,18 +183,18 @@ install:
 	$(Q)trap 'rm -f $(installed).new' EXIT; set -e; \
 	install -m 644 $(objects)/module/zcopy.ko $(installed).new; \
 	$(STRIP) --strip-debug $(installed).new; \
-	$(if $(SIGN_KEY),$(SIGN_FILE) $(SIGN_HASH) $(SIGN_KEY) $(SIGN_CERT) $(installed).new;) \
+	$(if $(SIGN_KEY),$(SIGN_FILE) $(SIGN_HASH) '$(SIGN_KEY)' '$(SIGN_CERT)' $(installed).new;) \
 	mv $(installed).new $(installed)
 ifeq ($(DESTDIR),)
 	$(call tell,DEPMOD $(release))
-	$(Q)depmod $(release)
+	$(Q)umask 022; depmod $(release)
 endif
 	$(call tell,INSTALL $(loading))
 	$(Q)install -m 644 packaging/zcopy.conf $(loading)
 	@$(MAKE) -C userlib O=$(user) DESTDIR=$(DESTDIR) install
 	$(if $(DESTDIR),,@packaging/loaded.sh say)
 
-# Of each kernel that has one: it may have been another that ran then.
+# Of each kernel that has one: it may have been another that ran then, and is gone.
 uninstall:
 	$(Q)for module in $(DESTDIR)/lib/modules/*/updates/zcopy.ko; do \
 		test -f "$$module" || continue; \
@@ -196,7 +203,12 @@ uninstall:
 		folder=$${module%/zcopy.ko}; \
 		rmdir --ignore-fail-on-non-empty "$$folder"; \
 		folder=$${folder%/updates}; \
-		$(if $(DESTDIR),:,depmod "$${folder##*/}"); \
+		if [ -z "$$(find "$$folder" -name '*.ko*' -print -quit)" ]; then \
+			rm -f "$$folder"/modules.*; \
+			rmdir --ignore-fail-on-non-empty "$$folder"; \
+		else \
+			$(if $(DESTDIR),:,(umask 022; depmod "$${folder##*/}")); \
+		fi; \
 	done
 	$(Q)rm -f $(loading)
 	$(Q)if [ -d $(dir $(loading)) ]; then \
@@ -224,8 +236,8 @@ clean:
 
 # Static checks; a warning fails. Side by side, each with its output in a piece.
 checks := style-module style-checkpatch-module style-checkpatch-userlib \
-	style-checkpatch-selftests style-documentation style-packaging style-shell \
-	style-spelling
+	style-checkpatch-selftests style-documentation style-installing style-packaging \
+	style-shell style-spelling
 .PHONY: style $(checks)
 scripts = $(vm_kernel)/source/scripts
 
@@ -244,7 +256,8 @@ style-module:
 
 # It leaves a list of names where it runs. A file that passed is not asked again
 # until it changes.
-kept = ../selftests/style/kept.sh $(or $(ZCOPY_CACHE),$(HOME)/.cache/zcopy)/style
+kept = ../selftests/style/kept.sh \
+	$(or $(ZCOPY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zcopy)/style
 checkpatch = mkdir -p build && cd build && export GIT_DIR=$(CURDIR)/.git && \
 	$(side_by_side) $(kept) perl $(scripts)/checkpatch.pl --no-tree --strict --quiet \
 	--terse --show-types --no-summary
@@ -278,6 +291,9 @@ style-documentation:
 
 style-packaging:
 	+@selftests/style/packaging.sh
+
+style-installing:
+	@selftests/style/installing.sh
 
 style-shell:
 	@shellcheck --external-sources .ci/run userlib/command/zcopy.bash $(shell \
