@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Submitters: a context may be open in several processes, by fork() or over a
- * socket. Each is one of its own, from the first transfer to its end.
+ * socket. Each is one of its own, from the first transfer to its end, or until it
+ * executes another program.
  */
 #include <linux/cred.h>
 #include <linux/sched/signal.h>
@@ -64,20 +65,36 @@ static struct zcopy_submitter *create(struct zcopy_context *context)
 	zcopy_crew_init(&submitter->crew, &submitter_crew_ops,
 			task_tgid(current));
 	submitter->context = context;
+	submitter->program = current->self_exec_id;
 	refcount_inc(&context->refs);
 	INIT_LIST_HEAD(&submitter->flying);
 	return submitter;
 }
 
-/* The calling process's submitter, or NULL. */
-static struct zcopy_submitter *find(const struct zcopy_context *context)
+/*
+ * The calling process's submitter, or NULL. Without a worker nobody has told of
+ * another program that it executes: what the one before it has left is over then.
+ * With zcopy_context.lock held, which is given back in between.
+ */
+static struct zcopy_submitter *find(struct zcopy_context *context)
+	__must_hold(&context->lock)
 {
 	struct zcopy_submitter *submitter;
 
+again:
 	lockdep_assert_held(&context->lock);
-	list_for_each_entry(submitter, &context->submitters, link)
-		if (submitter->crew.tgid == task_tgid(current))
+	list_for_each_entry(submitter, &context->submitters, link) {
+		if (submitter->crew.tgid != task_tgid(current))
+			continue;
+		if (submitter->program == current->self_exec_id)
 			return submitter;
+		list_del_init(&submitter->link);
+		spin_unlock(&context->lock);
+		zcopy_worker_die(&submitter->crew);
+		zcopy_submitter_put(submitter);
+		spin_lock(&context->lock);
+		goto again;
+	}
 	return NULL;
 }
 
