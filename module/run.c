@@ -242,7 +242,7 @@ static int turn(struct zcopy_xfer *xfer, struct zcopy_batch *batch,
 /* Set free what the target holds back. */
 static void push(struct zcopy_xfer *xfer)
 {
-	zcopy_sink_push(xfer->target);
+	zcopy_sink_push(xfer->target, zcopy_submitter_is_over(xfer->submitter));
 	xfer->corked = false;
 	xfer->tail = false;
 }

@@ -43,7 +43,8 @@ static bool lacks_worker(struct zcopy_stream *stream, struct zcopy_xfer *xfer,
 	switch (err) {
 	case -ERESTARTNOINTR:
 		stream->work.run = hot_work;
-		if (zcopy_crew_later(crew_of(stream), &stream->work))
+		if (!fatal_signal_pending(current) &&
+		    zcopy_crew_later(crew_of(stream), &stream->work))
 			return true;
 		fallthrough;
 	case -EINTR:	/* with the process */
@@ -402,7 +403,8 @@ static bool next(struct zcopy_stream *stream, struct zcopy_xfer *xfer)
 	if (last) {
 		/* While @xfer holds the target: none of the stream is left. */
 		if (stream->corked && xfer->target)
-			zcopy_sink_push(stream->target);
+			zcopy_sink_push(stream->target,
+					zcopy_submitter_is_over(stream->submitter));
 		stream->corked = false;
 		if (stream->head)
 			remove_wait_queue(stream->head, &stream->space);

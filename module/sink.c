@@ -478,11 +478,23 @@ bool zcopy_sink_lags(struct file *target)
 	return lags;
 }
 
-/* Set free what was held back for bytes that do not come after all. */
-void zcopy_sink_push(struct file *target)
+/**
+ * zcopy_sink_push - set free what was held back for bytes that do not come after all
+ * @target: passed zcopy_sink_check(), or NULL
+ * @last:   the process ends, and what else it has left is not to wait for who has the
+ *          socket's lock. TCP sends what it holds back by itself, a little later;
+ *          kernel TLS does not
+ *
+ * Context: process; may sleep for the socket's lock.
+ */
+void zcopy_sink_push(struct file *target, bool last)
 {
 	struct socket *socket = target ? sock_from_file(target) : NULL;
+	struct sock *sk = socket ? socket->sk : NULL;
 
-	if (socket && READ_ONCE(socket->ops)->splice_eof)
-		READ_ONCE(socket->ops)->splice_eof(socket);
+	if (!sk || !READ_ONCE(socket->ops)->splice_eof)
+		return;
+	if (last && (!sk_is_tcp(sk) || !is_tls(sk) || sock_owned_by_user_nocheck(sk)))
+		return;
+	READ_ONCE(socket->ops)->splice_eof(socket);
 }

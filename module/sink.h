@@ -40,6 +40,6 @@ int zcopy_sink_wait(struct file *target, long *patience, unsigned int in_vain);
 bool zcopy_sink_wakes(struct file *target, const wait_queue_head_t *head);
 size_t zcopy_sink_room(struct file *target);
 bool zcopy_sink_lags(struct file *target);
-void zcopy_sink_push(struct file *target);
+void zcopy_sink_push(struct file *target, bool last);
 
 #endif /* ZCOPY_SINK_H */
