@@ -290,8 +290,8 @@ void zcopy_queue_cancel_record(struct zcopy_context *context,
 	xfer = record->xfer;
 	if (xfer && xfer->stream) {
 		zcopy_stream_cancel(xfer, &cancelled);
-		/* Still there: somebody has begun it. */
-		if (xfer->stream) {
+		/* Still there: somebody has begun it. Or a worker ends it. */
+		if (xfer->stream || current->flags & PF_KTHREAD) {
 			untold = xfer;
 			record->completion = cut_short(untold);
 		}

@@ -110,7 +110,18 @@ void zcopy_stream_take_off(struct zcopy_xfer *xfer, bool failed)
 	xfer->stream = NULL;
 }
 
-/* End what zcopy_stream_cancel() took off the queues. */
+static void end_cancelled(struct zcopy_work *work)
+{
+	struct zcopy_xfer *xfer = container_of(work, struct zcopy_xfer, work);
+
+	zcopy_xfer_cancel(xfer);
+	xfer->ops->over(xfer);
+}
+
+/*
+ * End what zcopy_stream_cancel() took off the queues. A thread of the kernel does not
+ * close files for others: what closes theirs may wait for a file's server.
+ */
 void zcopy_stream_end_cancelled(struct list_head *cancelled)
 {
 	struct zcopy_xfer *xfer;
@@ -118,8 +129,10 @@ void zcopy_stream_end_cancelled(struct list_head *cancelled)
 	while ((xfer = list_first_entry_or_null(cancelled, struct zcopy_xfer,
 						link))) {
 		list_del_init(&xfer->link);
-		zcopy_xfer_cancel(xfer);
-		xfer->ops->over(xfer);
+		xfer->work.run = end_cancelled;
+		if (!(current->flags & PF_KTHREAD) ||
+		    !zcopy_crew_hot(&xfer->submitter->crew, &xfer->work))
+			xfer->work.run(&xfer->work);
 	}
 }
 
