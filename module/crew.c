@@ -27,6 +27,24 @@ static void help(struct zcopy_crew *crew)
 	} while (work && (READ_ONCE(crew->leaving) || !signal_pending(current)));
 }
 
+/* Has the calling process no other thread than this one and workers? */
+static bool is_last(void)
+{
+	const struct task_struct *task;
+	bool last = true;
+
+	rcu_read_lock();
+	for_each_thread(current, task)
+		last = last && (task == current || !zcopy_worker_is_program(task));
+	rcu_read_unlock();
+	return last;
+}
+
+static bool has_workers(const struct zcopy_crew *crew)
+{
+	return READ_ONCE(crew->nr_hot) || READ_ONCE(crew->nr_cold);
+}
+
 /* On a thread of the program, on its way to user mode or at its end. */
 static void visited(struct callback_head *head)
 {
@@ -36,6 +54,9 @@ static void visited(struct callback_head *head)
 	do {
 		if (!(current->flags & PF_EXITING))
 			help(crew);
+		else if (is_last() && !has_workers(crew))
+			/* Nobody else is left who could end what there is. */
+			zcopy_worker_die(crew);
 		zcopy_worker_stop_idle(crew);
 		spin_lock_irq(&crew->lock);
 		/* Who became idle meanwhile has not asked. */
@@ -97,19 +118,17 @@ int zcopy_crew_hire(struct zcopy_crew *crew)
 {
 	int err;
 
-	/* By anybody but a worker: io_uring's threads submit too. */
-	if (READ_ONCE(crew->parting) &&
-	    (current->flags & (PF_USER_WORKER | PF_IO_WORKER)) != PF_USER_WORKER)
+	if (READ_ONCE(crew->parting) && !zcopy_roster_is_worker(crew))
 		WRITE_ONCE(crew->parting, false);
 	/* Pairs with zcopy_worker_stop_idle(): the caller's transfer is in the load. */
 	smp_mb();
-	if (READ_ONCE(crew->nr_hot)) {
+	if (zcopy_roster_has_hot(crew)) {
 		zcopy_worker_hire_spare(crew);
 		return 0;
 	}
 	if (mutex_lock_killable(&crew->hiring))
 		return -EINTR;
-	err = READ_ONCE(crew->nr_hot) ? 0 : zcopy_worker_hire(crew, 0);
+	err = zcopy_roster_has_hot(crew) ? 0 : zcopy_worker_hire(crew, 0);
 	mutex_unlock(&crew->hiring);
 	return err;
 }
@@ -167,6 +186,8 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 		if (zcopy_roster_lacks_cold(crew, place))
 			err = zcopy_worker_hire(crew, place);
 		mutex_unlock(&crew->hiring);
+		/* Who was to make one has found this thread at it. */
+		zcopy_worker_hire_spare(crew);
 		if (err && (err == -ERESTARTNOINTR ||
 			    !zcopy_roster_has_cold(crew)))
 			return err;
@@ -242,6 +263,19 @@ bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
 	return true;
 }
 
+/* Nothing is to be done: have a thread of the program see the workers out. */
+static void dismiss(struct zcopy_crew *crew)
+{
+	bool visit = false;
+
+	spin_lock_irq(&crew->lock);
+	if (!atomic_read(&crew->load) && !list_empty(&crew->workers))
+		visit = zcopy_worker_begin_visit(crew);
+	spin_unlock_irq(&crew->lock);
+	if (visit)
+		zcopy_worker_ask(crew);
+}
+
 /**
  * zcopy_crew_leave - no work is to come
  * @crew: anybody's
@@ -252,8 +286,6 @@ bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
  */
 void zcopy_crew_leave(struct zcopy_crew *crew)
 {
-	bool visit = false;
-
 	spin_lock_irq(&crew->lock);
 	crew->leaving = true;
 	spin_unlock_irq(&crew->lock);
@@ -262,25 +294,7 @@ void zcopy_crew_leave(struct zcopy_crew *crew)
 		help(crew);
 		zcopy_worker_stop_idle(crew);
 	}
-	spin_lock_irq(&crew->lock);
-	if (!atomic_read(&crew->load) && !list_empty(&crew->workers))
-		visit = zcopy_worker_begin_visit(crew);
-	spin_unlock_irq(&crew->lock);
-	if (visit)
-		zcopy_worker_ask(crew);
-}
-
-/* Has the calling process no other thread than this one and workers? */
-static bool is_last(void)
-{
-	const struct task_struct *task;
-	bool last = true;
-
-	rcu_read_lock();
-	for_each_thread(current, task)
-		last = last && (task == current || !zcopy_worker_is_program(task));
-	rcu_read_unlock();
-	return last;
+	dismiss(crew);
 }
 
 /**
@@ -295,8 +309,12 @@ static bool is_last(void)
 void zcopy_crew_part(struct zcopy_crew *crew)
 {
 	WRITE_ONCE(crew->parting, true);
-	if (zcopy_worker_is_program(current))
+	if (zcopy_worker_is_program(current)) {
 		zcopy_worker_stop_idle(crew);
+	} else if (!(current->flags & PF_EXITING) || !is_last()) {
+		/* A thread of io_uring's cannot. For the last one see below. */
+		dismiss(crew);
+	}
 }
 
 /**
@@ -304,18 +322,21 @@ void zcopy_crew_part(struct zcopy_crew *crew)
  * @crew: the calling process's
  *
  * If that is because the last thread of the program ends by itself, and workers
- * are left, the process would never end. So it has ended, for them.
+ * are left, the process would never end. So it has ended, for them. And where there
+ * is no worker, nobody else hears of the end, whatever its cause.
  *
  * Context: process; may sleep.
  */
 void zcopy_crew_abandon(struct zcopy_crew *crew)
 {
-	if (!(current->flags & PF_EXITING) || !is_last() ||
-	    READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT)
+	if (!(current->flags & PF_EXITING) || !is_last())
+		return;
+	if (READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT &&
+	    (has_workers(crew) || !atomic_read(&crew->load)))
 		return;
 	zcopy_worker_die(crew);
 	zcopy_worker_stop_idle(crew);
 	/* One that sleeps for somebody else hears of it only so. */
-	if (READ_ONCE(crew->nr_hot) || READ_ONCE(crew->nr_cold))
+	if (has_workers(crew))
 		kill_pid(crew->tgid, SIGKILL, 1);
 }

@@ -25,11 +25,16 @@ MODULE_PARM_DESC(cold_workers,
 /* The hot worker in reserve joins when the oldest work has waited for so long. */
 #define STILL	DIV_ROUND_UP(HZ, 100)
 
+static unsigned int most_cold(void)
+{
+	return max(READ_ONCE(max_cold), 4U);
+}
+
 /* May one more worker sleep there? */
 static bool may_sleep(const void *data, unsigned long place)
 {
 	const struct zcopy_crew *crew = data;
-	unsigned int max = max(READ_ONCE(max_cold), 4U);
+	unsigned int max = most_cold();
 	unsigned int there = 0, hanging = 0;
 	const struct zcopy_worker *worker;
 
@@ -63,6 +68,7 @@ bool zcopy_roster_has_idle(const struct zcopy_crew *crew)
 static void wake(struct zcopy_worker *worker, unsigned long place)
 {
 	worker->busy = true;
+	worker->woken = true;
 	worker->since = jiffies;
 	worker->place = place;
 	vhost_task_wake(worker->task);
@@ -100,8 +106,21 @@ void zcopy_roster_wake_hot(struct zcopy_crew *crew)
 	}
 	if (nr_idle > 1 || (idle && !nr_at_it))
 		wake(idle, 0);
-	else if (crew->nr_hot && !timer_pending(&crew->overdue))
+	/* A debugger may hold the one that was woken: there is another one. */
+	if (crew->nr_hot && (nr_idle != 1 || nr_at_it) && !timer_pending(&crew->overdue))
 		mod_timer(&crew->overdue, jiffies + STILL);
+}
+
+/* So many are closing files, who are not there for work; not more than that. */
+static unsigned int nr_closing(const struct zcopy_crew *crew, bool cold)
+{
+	const struct zcopy_worker *worker;
+	unsigned int nr = 0;
+
+	lockdep_assert_held(&crew->lock);
+	list_for_each_entry(worker, &crew->workers, link)
+		nr += worker->cold == cold && worker->closing;
+	return min(nr, most_cold());
 }
 
 /**
@@ -155,20 +174,30 @@ void zcopy_roster_remove(struct zcopy_worker *worker)
 		crew->nr_hot--;
 }
 
-/* Is every hot worker busy, and may that keep transfers from going on? */
+/*
+ * Is every hot worker busy, and may that keep transfers from going on? One that was
+ * woken and is about to look for work looks for a reserve, too.
+ */
 bool zcopy_roster_lacks_spare(const struct zcopy_crew *crew)
 {
+	unsigned int closing = nr_closing(crew, false);
 	const struct zcopy_worker *worker;
-	bool idle = false, closing = false;
 
-	lockdep_assert_held(&crew->lock);
-	list_for_each_entry(worker, &crew->workers, link) {
-		idle |= !worker->cold && !worker->busy;
-		closing |= !worker->cold && worker->closing;
-	}
-	return !idle && crew->nr_hot <= cpumask_weight(current->cpus_ptr) &&
+	list_for_each_entry(worker, &crew->workers, link)
+		if (!worker->cold &&
+		    (!worker->busy ||
+		     (worker->woken && time_before(jiffies, worker->since + STILL))))
+			return false;
+	return crew->nr_hot - closing <= cpumask_weight(current->cpus_ptr) &&
 	       (closing || (atomic_read(&crew->load) > 1 &&
 			    time_after_eq(jiffies, crew->hire_again)));
+}
+
+/* May one more cold worker be made? */
+static bool may_have_cold(const struct zcopy_crew *crew)
+{
+	return crew->nr_cold - nr_closing(crew, true) < most_cold() &&
+	       !zcopy_roster_find_idle(crew, true);
 }
 
 /*
@@ -182,6 +211,36 @@ bool zcopy_roster_is_needless(const struct zcopy_crew *crew)
 				!atomic_read(&crew->load));
 }
 
+/* Is the calling thread one of the workers? */
+bool zcopy_roster_is_worker(struct zcopy_crew *crew)
+{
+	const struct zcopy_worker *worker;
+	bool is = false;
+
+	spin_lock_irq(&crew->lock);
+	list_for_each_entry(worker, &crew->workers, link)
+		is = is || worker->thread == current;
+	spin_unlock_irq(&crew->lock);
+	return is;
+}
+
+/* Is a hot worker there that is not kept by a socket which lingers? */
+bool zcopy_roster_has_hot(struct zcopy_crew *crew)
+{
+	const struct zcopy_worker *worker;
+	bool has = false;
+
+	if (!READ_ONCE(crew->nr_hot))
+		return false;
+	spin_lock_irq(&crew->lock);
+	list_for_each_entry(worker, &crew->workers, link)
+		has = has || (!worker->cold &&
+			      (!worker->closing ||
+			       time_before(jiffies, worker->since + STILL)));
+	spin_unlock_irq(&crew->lock);
+	return has;
+}
+
 /* Is a cold worker there who comes back for more, be it a while? */
 bool zcopy_roster_has_cold(struct zcopy_crew *crew)
 {
@@ -190,7 +249,8 @@ bool zcopy_roster_has_cold(struct zcopy_crew *crew)
 
 	spin_lock_irq(&crew->lock);
 	list_for_each_entry(worker, &crew->workers, link)
-		has = has || (worker->cold && !(worker->place & ZCOPY_HANGS));
+		has = has || (worker->cold && !worker->closing &&
+			      !(worker->place & ZCOPY_HANGS));
 	spin_unlock_irq(&crew->lock);
 	return has;
 }
@@ -201,8 +261,7 @@ bool zcopy_roster_lacks_cold(struct zcopy_crew *crew, unsigned long place)
 	bool lacks;
 
 	spin_lock_irq(&crew->lock);
-	lacks = crew->nr_cold < max(READ_ONCE(max_cold), 4U) &&
-		!zcopy_roster_find_idle(crew, true) && may_sleep(crew, place);
+	lacks = may_have_cold(crew) && may_sleep(crew, place);
 	spin_unlock_irq(&crew->lock);
 	return lacks;
 }
@@ -217,8 +276,7 @@ struct zcopy_work *zcopy_roster_take_cold(struct zcopy_crew *crew)
 /* The place of cold work that is there, if one more worker is to be made for it. */
 unsigned long zcopy_roster_place_ahead(struct zcopy_crew *crew)
 {
-	if (zcopy_roster_find_idle(crew, true) ||
-	    crew->nr_cold >= max(READ_ONCE(max_cold), 4U))
+	if (!may_have_cold(crew))
 		return 0;
 	return zcopy_work_place_ahead(&crew->work, may_sleep, crew);
 }

@@ -13,6 +13,7 @@
 #include "work.h"
 
 struct pid;
+struct task_struct;
 struct vhost_task;
 struct zcopy_crew;
 
@@ -84,10 +85,12 @@ struct zcopy_crew {
  * struct zcopy_worker - a thread of a crew
  * @link:     in zcopy_crew.workers
  * @crew:     a reference
- * @task:     the thread
+ * @task:     the thread, for who made it ...
+ * @thread:   ... and for who looks whether he is it; NULL before it has run
  * @cold:     it may sleep for what others do
  * @busy:     it has work, was just woken, or closes files: not idle
- * @since:    when that began, in jiffies
+ * @woken:    for work that it has not yet taken
+ * @since:    when that, or @closing, began, in jiffies
  * @closing:  it closes files, which no transfer stands for any more
  * @place:    of its work, or of what it was woken for
  * @stopping: a thread of the program waits for its end, and frees it
@@ -99,8 +102,10 @@ struct zcopy_worker {
 	struct list_head link;
 	struct zcopy_crew *crew;
 	struct vhost_task *task;
+	struct task_struct *thread;
 	bool cold;
 	bool busy;
+	bool woken;
 	unsigned long since;
 	bool closing;
 	unsigned long place;
@@ -117,6 +122,8 @@ void zcopy_roster_add(struct zcopy_worker *worker);
 void zcopy_roster_remove(struct zcopy_worker *worker);
 bool zcopy_roster_lacks_spare(const struct zcopy_crew *crew);
 bool zcopy_roster_is_needless(const struct zcopy_crew *crew);
+bool zcopy_roster_is_worker(struct zcopy_crew *crew);
+bool zcopy_roster_has_hot(struct zcopy_crew *crew);
 bool zcopy_roster_has_cold(struct zcopy_crew *crew);
 bool zcopy_roster_lacks_cold(struct zcopy_crew *crew, unsigned long place);
 struct zcopy_work *zcopy_roster_take_cold(struct zcopy_crew *crew);

@@ -139,6 +139,19 @@ bool zcopy_worker_begin_visit(struct zcopy_crew *crew)
 	return true;
 }
 
+/* To a thread of the program's, without these flags. */
+static bool send_to_any(struct zcopy_crew *crew, struct task_struct *leader,
+			unsigned int unless, enum task_work_notify_mode how)
+{
+	struct task_struct *task;
+
+	for_each_thread(leader, task)
+		if (!(task->flags & (PF_USER_WORKER | PF_KTHREAD | unless)) &&
+		    !task_work_add(task, &crew->visit, how))
+			return true;
+	return false;
+}
+
 /* Find the thread that is to be visited. If there is one the crew may be gone. */
 static bool send_visit(struct zcopy_crew *crew)
 {
@@ -157,15 +170,11 @@ static bool send_visit(struct zcopy_crew *crew)
 	task = pid_task(crew->asker, PIDTYPE_PID);
 	if (task && zcopy_worker_is_program(task))
 		sent = !task_work_add(task, &crew->visit, how);
-	if (leader && !sent) {
-		for_each_thread(leader, task) {
-			if (zcopy_worker_is_program(task) &&
-			    !task_work_add(task, &crew->visit, how)) {
-				sent = true;
-				break;
-			}
-		}
-	}
+	if (leader && !sent)
+		sent = send_to_any(crew, leader, PF_EXITING, how);
+	/* One on its way out is better than nobody. */
+	if (leader && !sent && !READ_ONCE(crew->nr_hot) && !READ_ONCE(crew->nr_cold))
+		sent = send_to_any(crew, leader, 0, how);
 	rcu_read_unlock();
 	return sent;
 }
@@ -257,6 +266,41 @@ static void run(struct zcopy_worker *worker, struct zcopy_work *work)
 	blk_finish_plug(&plug);
 }
 
+/* Make a cold worker, unless somebody is about to. @place: of its work; 0: none. */
+static void hire_cold(struct zcopy_crew *crew, unsigned long place)
+{
+	if (!place || !mutex_trylock(&crew->hiring))
+		return;
+	zcopy_worker_hire(crew, place);
+	mutex_unlock(&crew->hiring);
+	/* Who was to make one has found this thread at it. */
+	zcopy_worker_hire_spare(crew);
+}
+
+/*
+ * The worker is about to close files, which may take as long as a socket lingers. The
+ * work that it was there for is for others meanwhile.
+ */
+static void close_files(struct zcopy_worker *worker)
+{
+	struct zcopy_crew *crew = worker->crew;
+	unsigned long lacks = 0;
+
+	spin_lock_irq(&crew->lock);
+	worker->closing = true;
+	worker->since = jiffies;
+	worker->place = 0;
+	if (worker->cold && !RB_EMPTY_ROOT(&crew->work.cold)) {
+		lacks = zcopy_roster_place_ahead(crew);
+		zcopy_roster_wake_cold(crew, 0);
+	}
+	spin_unlock_irq(&crew->lock);
+	if (worker->cold)
+		hire_cold(crew, lacks);
+	else
+		zcopy_worker_hire_spare(crew);
+}
+
 /* Work that comes, or none is to come and a worker is to leave. */
 static bool go_on(void *data)
 {
@@ -273,7 +317,9 @@ static bool go_on(void *data)
 		       zcopy_work_take_hot(&crew->work);
 	if (work && worker->cold)
 		worker->place = work->place;
+	worker->thread = current;
 	worker->busy = work;
+	worker->woken = false;
 	worker->since = jiffies;
 	worker->closing = false;
 	if (work && worker->cold)
@@ -295,20 +341,13 @@ static bool go_on(void *data)
 		return true;
 	}
 	/* Who was to take other work may have taken this. */
-	if (lacks && mutex_trylock(&crew->hiring)) {
-		zcopy_worker_hire(crew, lacks);
-		mutex_unlock(&crew->hiring);
-	}
+	hire_cold(crew, lacks);
 	if (spare)
 		zcopy_worker_hire_spare(crew);
 	run(worker, work);
 	/* Files that had their last use here are closed on the way around. */
 	if (task_work_pending(current)) {
-		spin_lock_irq(&crew->lock);
-		worker->closing = true;
-		spin_unlock_irq(&crew->lock);
-		if (!worker->cold)
-			zcopy_worker_hire_spare(crew);
+		close_files(worker);
 		set_thread_flag(TIF_NOTIFY_SIGNAL);
 	}
 	return true;
@@ -338,6 +377,7 @@ int zcopy_worker_hire(struct zcopy_crew *crew, unsigned long place)
 	worker->crew = crew;
 	worker->cold = cold;
 	worker->busy = true;
+	worker->woken = true;
 	worker->since = jiffies;
 	worker->place = place;
 	INIT_WORK(&worker->reap, reap);

@@ -50,6 +50,15 @@ static bool await_lingering(int port)
 	return false;
 }
 
+static int processors(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		die("sched_getaffinity");
+	return CPU_COUNT(&set);
+}
+
 /* A worker has the last of a socket that takes an hour to be closed. */
 static void linger(int device, const struct part *part)
 {
@@ -69,6 +78,15 @@ static void linger(int device, const struct part *part)
 		die("the transfer is not cancelled");
 	if (!await_lingering(port))
 		die("the socket is not being closed");
+}
+
+/* More than there are processors: who closes one is not there for work. */
+static void linger_more(int device, const struct part *part)
+{
+	int i;
+
+	for (i = 0; i < processors() + 2; i++)
+		linger(device, part);
 }
 
 static struct late late;
@@ -118,11 +136,7 @@ static void lock(int device, const struct part *part, int nr)
 /* As many as there are processors: a worker is left. */
 static void lock_some(int device, const struct part *part)
 {
-	cpu_set_t processors;
-
-	if (sched_getaffinity(0, sizeof(processors), &processors))
-		die("sched_getaffinity");
-	lock(device, part, CPU_COUNT(&processors));
+	lock(device, part, processors());
 }
 
 static void lock_all(int device, const struct part *part)
@@ -147,6 +161,12 @@ FIXTURE_VARIANT(neighbour)
 FIXTURE_VARIANT_ADD(neighbour, lingers)
 {
 	.attack = linger,
+	.spares_itself = true,
+};
+
+FIXTURE_VARIANT_ADD(neighbour, lingers_more)
+{
+	.attack = linger_more,
 	.spares_itself = true,
 };
 

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a process leaves behind that ends, or executes another program: nothing that
+ * others come to wait for, though no worker of its hears of the end, or the one that
+ * does is kept.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+
+#include "lib/call.h"
+#include "lib/late.h"
+#include "lib/ring.h"
+#include "lib/submit.h"
+#include "lib/threads.h"
+#include "lib/watch.h"
+
+#define SEED	417U
+#define SIZE	(2 * MIB)
+#define SMALL	(64 * 1024)	/* of a socket buffer */
+#define NOBODY	65534
+#define MANY	16		/* sockets */
+
+FIXTURE(remains)
+{
+	struct watch watch;
+	struct file file;
+	struct part part;
+	int device;
+};
+
+FIXTURE_SETUP(remains)
+{
+	watch_begin(&self->watch);
+	file_make(&self->file, XFS, SIZE, SEED);
+	self->part = of_file(&self->file, 0, 0);
+	self->device = device_open();
+}
+
+FIXTURE_TEARDOWN(remains)
+{
+	close(self->device);
+	EXPECT_STREQ("", file_intact(&self->file));
+	file_close(&self->file);
+	EXPECT_STREQ("", watch_end(&self->watch));
+}
+
+static void say(int report)
+{
+	if (write(report, "", 1) != 1)
+		die("report");
+}
+
+static bool hears(int report)
+{
+	char byte;
+
+	return await(report, POLLIN) && read(report, &byte, 1) == 1;
+}
+
+/* What has come of a transfer that was cut short, and the end behind it. */
+static bool ends(int fd)
+{
+	static char buffer[64 * 1024];
+	ssize_t got;
+
+	do {
+		if (!await(fd, POLLIN))
+			return false;
+		got = read(fd, buffer, sizeof(buffer));
+	} while (got > 0);
+	return !got;
+}
+
+/* True when the process comes to its end. */
+static bool await_end(pid_t process, int *status)
+{
+	uint64_t since = 0;
+
+	do {
+		if (waitpid(process, status, WNOHANG) == process)
+			return true;
+	} while (patience(&since));
+	kill(process, SIGKILL);
+	return false;
+}
+
+static struct late late;
+
+/* Keeps the lock of a socket until the memory comes. */
+static void *hold(void *socket)
+{
+	recv(*(int *)socket, late.memory, 1, 0);
+	return NULL;
+}
+
+/* One of the sockets is locked by another process: the others end all the same. */
+TEST_F(remains, beside_a_lock)
+{
+	struct zcopy_completion done[MANY];
+	struct pair pairs[MANY];
+	int report[2], status, i;
+	pthread_t holder;
+	pid_t child;
+
+	for (i = 0; i < MANY; i++)
+		pair_open(&pairs[i], TCP4, SMALL);
+	ASSERT_EQ(0, pipe(report));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		for (i = 0; i < MANY; i++)
+			submit_one(self->device, pairs[i].tx, &self->part, i);
+		say(report[1]);
+		for (;;)
+			pause();
+	}
+	ASSERT_TRUE(hears(report[0]));
+	for (i = 1; i < MANY; i++)
+		close(pairs[i].tx);
+	late_make(&late, PAGE);
+	ASSERT_EQ(1, send(pairs[0].rx, "", 1, 0));
+	ASSERT_TRUE(await(pairs[0].tx, POLLIN));
+	/* What the byte may have set free is filled again. */
+	ASSERT_TRUE(await_all(child, 'S'));
+	ASSERT_EQ(0, pthread_create(&holder, NULL, hold, &pairs[0].tx));
+	ASSERT_TRUE(late_await(&late, 1));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+
+	EXPECT_EQ(MANY, reap(self->device, done, MANY));
+	for (i = 1; i < MANY; i++)
+		EXPECT_TRUE(ends(pairs[i].rx));
+	EXPECT_TRUE(await_end(child, &status));
+	late_come(&late);
+	ASSERT_EQ(0, pthread_join(holder, NULL));
+	close(pairs[0].tx);
+	EXPECT_TRUE(ends(pairs[0].rx));
+	for (i = 0; i < MANY; i++)
+		close(pairs[i].rx);
+	close(report[0]);
+	close(report[1]);
+	late_close(&late);
+}
+
+static void keep_open(int fd)
+{
+	if (fcntl(fd, F_SETFD, 0))
+		die("FD_CLOEXEC");
+}
+
+/* What the next program does with what it has inherited; its exit status. */
+static int next_program(int device, int socket)
+{
+	const struct part byte = of_memory(1, 1), much = of_memory(2, 40000);
+	struct zcopy_completion done;
+	struct zcopy_info info;
+	int i;
+
+	/* It knows of no failure, and nothing of another program's holds it back. */
+	submit_one(device, socket, &byte, 1);
+	if (reap(device, &done, 1) != 1 || done.error || done.bytes != 1)
+		return 1;
+	/* And it pays for itself. */
+	for (i = 0; i < MANY; i++)
+		submit_one(device, socket, &much, 2);
+	device_info(device, &info);
+	return info.user_transfers ? 0 : 2;
+}
+
+/* Without a worker, which would have ended with the first program. */
+TEST_F(remains, nothing_for_the_next_program)
+{
+	struct pair pair;
+	int status;
+	pid_t child;
+
+	pair_open(&pair, TCP4, SMALL);
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		const struct part more = of_file(&self->file, SIZE - 100, 200);
+		struct zcopy_transfer transfer;
+		struct zcopy_completion done;
+		char device[20], socket[20];
+		char *const arguments[] = { "remains", "next", device, socket, NULL };
+		int program;
+
+		transfer = transfer_of(pair.tx, &more, 1, 1);
+		transfer.flags = ZCOPY_EXACT;
+		submit_all(self->device, &transfer, 1);
+		if (reap(self->device, &done, 1) != 1 || done.error != -ENODATA)
+			die("the transfer does not fall short");
+		if (threads(getpid(), HOT_WORKER))
+			die("there is a worker");
+		keep_open(self->device);
+		keep_open(pair.tx);
+		snprintf(device, sizeof(device), "%d", self->device);
+		snprintf(socket, sizeof(socket), "%d", pair.tx);
+		program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+		become(NOBODY);
+		fexecve(program, arguments, environ);
+		die("exec");
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status) {
+		TH_LOG("%#x", status);
+	}
+	pair_close(&pair);
+	EXPECT_TRUE(await_active(0));
+}
+
+/* The device is closed by a thread of io_uring's, which can end no worker. */
+TEST_F(remains, closed_by_a_ring)
+{
+	struct pair pair;
+	pid_t child;
+	int status;
+
+	pair_open(&pair, TCP4, SMALL);
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		struct zcopy_completion done;
+		struct io_uring_sqe *sqe;
+		struct answer answer;
+		struct ring ring;
+		pid_t worker;
+
+		ring_open(&ring, 8, 0);
+		submit_one(self->device, pair.tx, &self->part, 0);
+		worker = thread_of(getpid(), HOT_WORKER);
+		if (cancel_all(self->device) != 1 ||
+		    reap(self->device, &done, 1) != 1 || !await_sleep(worker))
+			die("have a worker that is idle");
+		sqe = ring_sqe(&ring);
+		sqe->opcode = IORING_OP_CLOSE;
+		sqe->fd = self->device;
+		ring_submit(&ring);
+		if (!ring_next(&ring, &answer) || answer.res)
+			die("close the device");
+		if (!await_threads(getpid(), HOT_WORKER, 0))
+			die("the worker stays");
+		syscall(SYS_exit, 0);
+	}
+	EXPECT_TRUE(await_end(child, &status));
+	EXPECT_EQ(0, status);
+	pair_close(&pair);
+}
+
+/* The child comes to stand before this ioctl. */
+static void await_call(pid_t child)
+{
+	struct __ptrace_syscall_info info;
+	int status;
+
+	if (ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD))
+		die("PTRACE_SETOPTIONS");
+	do {
+		if (ptrace(PTRACE_SYSCALL, child, 0, 0) ||
+		    waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+			die("trace");
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info) < 0)
+			die("PTRACE_GET_SYSCALL_INFO");
+	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != SYS_ioctl ||
+		 info.entry.args[1] != ZCOPY_IOC_SUBMIT);
+}
+
+/* What a thread of the kernel closes, for whomever: does it come to be closed? */
+static bool kernel_closes(void)
+{
+	struct ring ring;
+	int ends[2];
+	bool closed;
+
+	if (pipe(ends))
+		die("pipe");
+	ring_open(&ring, 1, 0);
+	if (syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_FILES, &ends[1], 1))
+		die("register a file");
+	close(ends[1]);
+	ring_close(&ring);
+	closed = await(ends[0], POLLIN);
+	close(ends[0]);
+	return closed;
+}
+
+/*
+ * It was stopped before it could have a thread, and is killed: who ends its transfer,
+ * and closes the socket, is neither a thread of the kernel, which all would wait for,
+ * nor nobody.
+ */
+TEST_F(remains, killed_before_a_worker)
+{
+	const struct linger hour = { .l_onoff = 1, .l_linger = 3600 };
+	struct zcopy_completion done;
+	struct pair pair;
+	pid_t child;
+	int status;
+
+	pair_open(&pair, TCP4, SMALL);
+	ASSERT_EQ(0, setsockopt(pair.tx, SOL_SOCKET, SO_LINGER, &hour, sizeof(hour)));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			die("PTRACE_TRACEME");
+		raise(SIGSTOP);
+		submit_one(self->device, pair.tx, &self->part, 1);
+		for (;;)
+			pause();
+	}
+	close(pair.tx);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	await_call(child);
+	ASSERT_EQ(0, kill(child, SIGSTOP));
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, child, 0, 0));
+	ASSERT_TRUE(await_state(child, 'T'));
+	EXPECT_EQ(0, threads(child, HOT_WORKER));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_TRUE(await_end(child, &status));
+
+	EXPECT_EQ(1, reap(self->device, &done, 1));
+	EXPECT_EQ(-ECANCELED, done.error);
+	EXPECT_TRUE(kernel_closes());
+	EXPECT_TRUE(ends(pair.rx));
+	close(pair.rx);
+	EXPECT_TRUE(await_active(0));
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 4 && !strcmp(argv[1], "next"))
+		return next_program(atoi(argv[2]), atoi(argv[3]));
+	return test_harness_run(argc, argv);
+}
