@@ -122,13 +122,13 @@ int zcopy_crew_hire(struct zcopy_crew *crew)
 		WRITE_ONCE(crew->parting, false);
 	/* Pairs with zcopy_worker_stop_idle(): the caller's transfer is in the load. */
 	smp_mb();
-	if (zcopy_roster_has_hot(crew)) {
+	if (READ_ONCE(crew->nr_hot)) {
 		zcopy_worker_hire_spare(crew);
 		return 0;
 	}
 	if (mutex_lock_killable(&crew->hiring))
 		return -EINTR;
-	err = zcopy_roster_has_hot(crew) ? 0 : zcopy_worker_hire(crew, 0);
+	err = READ_ONCE(crew->nr_hot) ? 0 : zcopy_worker_hire(crew, 0);
 	mutex_unlock(&crew->hiring);
 	return err;
 }

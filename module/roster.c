@@ -224,23 +224,6 @@ bool zcopy_roster_is_worker(struct zcopy_crew *crew)
 	return is;
 }
 
-/* Is a hot worker there that is not kept by a socket which lingers? */
-bool zcopy_roster_has_hot(struct zcopy_crew *crew)
-{
-	const struct zcopy_worker *worker;
-	bool has = false;
-
-	if (!READ_ONCE(crew->nr_hot))
-		return false;
-	spin_lock_irq(&crew->lock);
-	list_for_each_entry(worker, &crew->workers, link)
-		has = has || (!worker->cold &&
-			      (!worker->closing ||
-			       time_before(jiffies, worker->since + STILL)));
-	spin_unlock_irq(&crew->lock);
-	return has;
-}
-
 /* Is a cold worker there who comes back for more, be it a while? */
 bool zcopy_roster_has_cold(struct zcopy_crew *crew)
 {

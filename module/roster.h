@@ -90,7 +90,7 @@ struct zcopy_crew {
  * @cold:     it may sleep for what others do
  * @busy:     it has work, was just woken, or closes files: not idle
  * @woken:    for work that it has not yet taken
- * @since:    when that, or @closing, began, in jiffies
+ * @since:    when that began, in jiffies
  * @closing:  it closes files, which no transfer stands for any more
  * @place:    of its work, or of what it was woken for
  * @stopping: a thread of the program waits for its end, and frees it
@@ -123,7 +123,6 @@ void zcopy_roster_remove(struct zcopy_worker *worker);
 bool zcopy_roster_lacks_spare(const struct zcopy_crew *crew);
 bool zcopy_roster_is_needless(const struct zcopy_crew *crew);
 bool zcopy_roster_is_worker(struct zcopy_crew *crew);
-bool zcopy_roster_has_hot(struct zcopy_crew *crew);
 bool zcopy_roster_has_cold(struct zcopy_crew *crew);
 bool zcopy_roster_lacks_cold(struct zcopy_crew *crew, unsigned long place);
 struct zcopy_work *zcopy_roster_take_cold(struct zcopy_crew *crew);

@@ -288,7 +288,6 @@ static void close_files(struct zcopy_worker *worker)
 
 	spin_lock_irq(&crew->lock);
 	worker->closing = true;
-	worker->since = jiffies;
 	worker->place = 0;
 	if (worker->cold && !RB_EMPTY_ROOT(&crew->work.cold)) {
 		lacks = zcopy_roster_place_ahead(crew);
