@@ -67,7 +67,8 @@ elif [[ ! $made =~ $BUILD_EXCLUSIVE_KERNEL ]]; then
 elif ! grep -qs '^CONFIG_VHOST_TASK=y' "$folder/include/config/auto.conf"; then
 	echo "the kernel of $folder has no CONFIG_VHOST_TASK: zcopy needs one that" \
 		"was built with KVM or vhost"
-elif ! grep -qsw task_work_add "$folder/Module.symvers"; then
+elif [[ -e $folder/Module.symvers ]] &&
+	! grep -qw task_work_add "$folder/Module.symvers"; then
 	echo "the kernel of $folder does not export task_work_add() to modules, as" \
 		"Debian's do: zcopy can be built into it, see install.rst"
 fi

@@ -86,6 +86,7 @@ about() {
 echo 6.12.200 >"$headers/include/config/kernel.release"
 [[ $(about) == *'has no CONFIG_VHOST_TASK'* ]] || complain "headers.sh: $(about)"
 echo CONFIG_VHOST_TASK=y >"$headers/include/config/auto.conf"
+echo 0 >"$headers/Module.symvers"
 [[ $(about) == *'does not export task_work_add()'* ]] || complain "headers.sh: $(about)"
 printf '0x00000000\ttask_work_add\tvmlinux\tEXPORT_SYMBOL_GPL\t\n' >"$headers/Module.symvers"
 [[ -z $(about) ]] || complain "headers.sh: $(about)"
