@@ -203,7 +203,8 @@ uninstall:
 		folder=$${module%/zcopy.ko}; \
 		rmdir --ignore-fail-on-non-empty "$$folder"; \
 		folder=$${folder%/updates}; \
-		if [ -z "$$(find "$$folder" -name '*.ko*' -print -quit)" ]; then \
+		if [ ! -f "$$folder/modules.order" ] && \
+				[ -z "$$(find "$$folder" -name '*.ko*' -print -quit)" ]; then \
 			rm -f "$$folder"/modules.*; \
 			rmdir --ignore-fail-on-non-empty "$$folder"; \
 		else \
@@ -245,19 +246,19 @@ style: deps
 	@$(MAKE) -k -j$(shell nproc) --output-sync=target vm_kernel=$(vm_kernel) $(checks)
 	@echo "style: no warnings"
 
-# Built anew each time: what is not compiled again does not warn again. The
-# objects tell who uses whom.
-style-module: objects = $(CURDIR)/build/style
-style-module:
-	@rm -rf $(objects)
-	@$(MAKE) -s modules objects=$(objects) KDIR=$(vm_kernel)/build W=1 C=2 \
-		KCFLAGS=-Werror CF='-D__CHECK_ENDIAN__ -Wsparse-error'
-	@selftests/style/layers.sh Documentation/architecture.rst $(objects)/module
-
-# It leaves a list of names where it runs. A file that passed is not asked again
-# until it changes.
+# A file that passed is not asked again until it changes.
 kept = ../selftests/style/kept.sh \
 	$(or $(ZCOPY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zcopy)/style
+
+# The module passes as a whole, by all that it is made of and judged by.
+judged = Kbuild Makefile Documentation/architecture.rst selftests/style/layers.sh \
+	$(wildcard module/* uapi/linux/*)
+style-module:
+	@mkdir -p build && { sha256sum $(judged); gcc --version; sparse --version; } \
+		>build/judged
+	+@cd build && $(kept) bash ../selftests/style/module.sh $(vm_kernel) --file judged
+
+# It leaves a list of names where it runs.
 checkpatch = mkdir -p build && cd build && export GIT_DIR=$(CURDIR)/.git && \
 	$(side_by_side) $(kept) perl $(scripts)/checkpatch.pl --no-tree --strict --quiet \
 	--terse --show-types --no-summary

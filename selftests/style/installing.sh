@@ -16,8 +16,9 @@ complain() {
 	failed=1
 }
 
-# Those of the make above are not meant for this one.
-unset MAKEFLAGS MFLAGS MAKELEVEL V KERNEL ZCOPY_CACHE
+# Those of the make above are not meant for this one; nor is it to ask apt which
+# kernel there is.
+unset MAKEFLAGS MFLAGS MAKELEVEL V KERNEL ZCOPY_CACHE vm_kernel
 
 headers=$work/lib/build stage=$work/stage modules=$work/stage/lib/modules
 module=$modules/6.12.200/updates/zcopy.ko
@@ -67,13 +68,15 @@ done
 [[ $(<"$module") == *'signed with pkcs11'* && ! -e $module.new ]] ||
 	complain "what could not be signed was installed, or has left something"
 
-# A kernel that is gone has left the folder to the module.
-mkdir -p "$modules"/{6.12.112/updates,6.12.200/kernel}
+# A kernel that is gone has left the folder to the module; one may have no other module.
+mkdir -p "$modules"/{6.12.112/updates,6.12.113/updates,6.12.200/kernel}
 cp "$module" "$modules/6.12.112/updates/"
-touch "$modules/6.12.112/modules.dep" "$modules/6.12.200"/{modules.dep,kernel/ext4.ko.xz}
+cp "$module" "$modules/6.12.113/updates/"
+touch "$modules/6.12.112/modules.dep" "$modules/6.12.113/modules.order" \
+	"$modules/6.12.200"/{modules.dep,kernel/ext4.ko.xz}
 staged uninstall || complain "uninstall: $(<"$work/said")"
 [[ $(cd "$modules" && find . -type f | sort | tr '\n' ' ') == \
-	'./6.12.200/kernel/ext4.ko.xz ./6.12.200/modules.dep ' && ! -e $modules/6.12.112 ]] ||
+	'./6.12.113/modules.order ./6.12.200/kernel/ext4.ko.xz ./6.12.200/modules.dep ' && ! -e $modules/6.12.112 ]] ||
 	complain "uninstall: it leaves $(cd "$modules" && find . | tr '\n' ' ')"
 
 # A folder named root beside the headers is a root tree in the cache alone.

@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Usage: module.sh KERNEL ...
+#
+# Builds the module for the unpacked kernel in folder KERNEL; a warning of the compiler
+# or sparse fails. It is built anew: what is not compiled again does not warn again. The
+# objects tell who uses whom.
+set -euo pipefail
+
+cd "$(dirname "$0")/../.."
+kernel=$1 objects=$PWD/build/style
+
+rm -rf "$objects"
+make -s modules objects="$objects" KDIR="$kernel/build" W=1 C=2 KCFLAGS=-Werror \
+	CF='-D__CHECK_ENDIAN__ -Wsparse-error'
+selftests/style/layers.sh Documentation/architecture.rst "$objects/module"
