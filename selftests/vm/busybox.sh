@@ -19,8 +19,9 @@ if [[ -x $target ]]; then
 fi
 
 mkdir -p "$cache_dir"
-new=$(mktemp -d "$cache_dir/busybox.XXXXXX")
+new=$cache_dir/busybox.$$
 trap 'rm -rf "$new"' EXIT
+mkdir "$new"
 
 download() {
 	# As root apt would want to fetch as another user, who cannot write here.
