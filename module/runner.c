@@ -502,7 +502,7 @@ static void cold_work(struct zcopy_work *work)
 	run_stream(container_of(work, struct zcopy_stream, work), work->place);
 }
 
-/* Run what zcopy_stream_enqueue() left to the caller; never blocks. */
+/* Run what zcopy_stream_enqueue() left to the caller; waits for no disk and no room. */
 void zcopy_runner_run_ready(struct list_head *ready)
 {
 	while (!list_empty(ready)) {

@@ -2,7 +2,8 @@
 /*
  * The universal source: what a file's splice_read gives, as sendfile(2) gets
  * it. For filesystems that ask somebody before a cached page may be read
- * (overlayfs, NFS, FUSE, 9p), and for files whose bytes are in no page cache.
+ * (NFS, FUSE, 9p), for what overlayfs does not have cached, and for files whose
+ * bytes are in no page cache.
  * It sleeps, so a stretch of the file is read where that is allowed, and put on
  * gather lists from there.
  */
@@ -65,7 +66,7 @@ int zcopy_universal_check(const struct file *file)
  * @file: a regular one
  *
  * What /proc and /sys say may depend on who reads: its namespaces, and rights
- * that are looked up in the thread. It must not be a worker of the kernel.
+ * that are looked up in the thread. It must be the program's own.
  */
 bool zcopy_universal_is_generated(const struct file *file)
 {

@@ -377,7 +377,7 @@ TEST_F_TIMEOUT(fault, submit, 120)
 	EXPECT_LT(3, nth);
 }
 
-/* Here chance decides, as workers of the kernel cannot be armed. */
+/* Here chance decides, as workers cannot be armed. */
 TEST_F_TIMEOUT(fault, workers, 120)
 {
 	const uint64_t total = parts_total(self->parts, 4);

@@ -421,7 +421,7 @@ static int begin_often(FIXTURE_DATA(worker) *self)
 	return 0;
 }
 
-/* A signal that is pending puts off the making of threads, and nothing else. */
+/* Signals that are pending keep no thread from being made, and nothing is lost. */
 TEST_F(worker, signals_all_the_time)
 {
 	const struct sigaction action = { .sa_handler = ignore,

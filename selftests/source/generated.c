@@ -157,7 +157,7 @@ TEST_F(source_generated, too_long)
 	EXPECT_EQ(memory(0, 1)[0], self->seen[self->size]);
 }
 
-/* A worker of the kernel is not who may read it. */
+/* A worker is not who may read it. */
 TEST_F(source_generated, queue)
 {
 	const struct part part = { .segment = { .fd = self->fd } };

@@ -610,8 +610,8 @@ struct zcopy_stats {
  *	================ ======================================================
  *
  * %ZCOPY_IOC_SUBMIT
- *	Queue transfers and, if asked, wait for completions. It never waits for
- *	a disk or for room in a target: of what can be sent at once the first
+ *	Queue transfers and, if asked, wait for completions. It waits neither
+ *	for what a disk has to read nor for room in a target: of what can be sent at once the first
  *	1 MiB for each target, or a little more, is sent before it returns, the
  *	rest later, in the order of submission for each target and independently
  *	of other targets. Completions of a target come in that

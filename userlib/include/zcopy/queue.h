@@ -13,7 +13,8 @@
  * the same time on one context. A completion goes to one of them. Transfers
  * that two threads submit to the same socket at the same time have an
  * undefined order. Nothing is buffered in the library: a child made by fork()
- * shares the queue with its parent as it shares the descriptor.
+ * shares the context, its completions and its limits. What it submits is its own:
+ * in no order with what its parent does, and over when it ends.
  *
  * Files and sockets are taken by the call that submits, and memory segments are
  * copied by it: the program may close and reuse all of it when the call has
@@ -144,7 +145,8 @@ static inline void zcopy_prep_load(struct zcopy_transfer *transfer,
 #pragma GCC visibility push(default)
 
 /**
- * @brief Queue transfers. Never waits for a disk or for room in a target.
+ * @brief Queue transfers. Waits neither for what a disk has to read nor for room
+ * in a target.
  *
  * Transfers are accepted in order up to the first that is refused; those
  * before it run, it and those behind it have had no effect.
@@ -157,7 +159,8 @@ static inline void zcopy_prep_load(struct zcopy_transfer *transfer,
  *                   was refused: a value of zcopy_send()'s list, or -EAGAIN (a
  *                   limit is reached: collect completions, or wait for POLLOUT
  *                   on zcopy_fd(), then submit the rest; with ZCOPY_LEASE also
- *                   the causes that zcopy_send() names); 0 if all were accepted
+ *                   the causes that zcopy_send() names; with a flag about the
+ *                   release that the process may have no more threads); 0 if all were accepted
  *
  * @return how many were accepted, or if none was, the error; 0 only if
  * @p count is 0
