@@ -175,7 +175,22 @@ static void *serve(void *argument)
 	}
 }
 
-static void start(struct hung *hung)
+/* Have somebody else serve. */
+static void serve_apart(struct hung *hung)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		die("fork");
+	if (!child) {
+		serve(hung);
+		_exit(0);
+	}
+	hung->process = child;
+	close(hung->server);
+}
+
+static void start(struct hung *hung, bool apart)
 {
 	char options[100];
 
@@ -195,7 +210,9 @@ static void start(struct hung *hung)
 		die("mount on " PLACE);
 	hung->asked = 0;
 	hung->seed = HUNG_SEED;
-	if (pthread_create(&hung->serves, NULL, serve, hung))
+	if (apart)
+		serve_apart(hung);
+	else if (pthread_create(&hung->serves, NULL, serve, hung))
 		die("make a thread");
 	hung->fd = hung_open();
 }
@@ -212,7 +229,13 @@ int hung_open(void)
 void hung_make(struct hung *hung)
 {
 	*hung = (struct hung){ .size = GIB, .content = GIB };
-	start(hung);
+	start(hung, false);
+}
+
+void hung_make_apart(struct hung *hung)
+{
+	*hung = (struct hung){ .size = GIB, .content = GIB };
+	start(hung, true);
 }
 
 void hung_make_listening(struct hung *hung)
@@ -223,7 +246,7 @@ void hung_make_listening(struct hung *hung)
 		.listens = true,
 		.direct = true,
 	};
-	start(hung);
+	start(hung, false);
 }
 
 void hung_make_fresh(struct hung *hung, uint64_t size, uint64_t content)
@@ -232,7 +255,7 @@ void hung_make_fresh(struct hung *hung, uint64_t size, uint64_t content)
 		.size = size, .content = content, .direct = true, .fresh = true,
 		.answers = true,
 	};
-	start(hung);
+	start(hung, false);
 }
 
 uint32_t hung_seed(const struct hung *hung)
@@ -251,7 +274,7 @@ void hung_make_lying(struct hung *hung, uint64_t size, uint64_t content,
 		.mapped = mapped,
 		.answers = true,
 	};
-	start(hung);
+	start(hung, false);
 }
 
 void hung_end(struct hung *hung)

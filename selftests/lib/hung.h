@@ -6,9 +6,10 @@
 #include "common.h"
 
 struct hung {
-	int server;		/* descriptor of /dev/fuse, its only one */
+	int server;		/* descriptor of /dev/fuse, its only one, of who serves */
 	int fd;			/* the open file, of 1 GiB */
 	pthread_t serves;
+	pid_t process;		/* or this one does, if it is not 0 */
 	unsigned int asked;	/* atomic; reads and writes */
 	pid_t thread;		/* of who asked last, as the server is told ... */
 	uid_t user;		/* ... and, atomic, whose it is */
@@ -30,6 +31,11 @@ struct hung {
  * long as the process lives.
  */
 void hung_make(struct hung *hung);
+/*
+ * The same, served by a process of its own until it is killed. @hung has to be in
+ * memory that processes share.
+ */
+void hung_make_apart(struct hung *hung);
 /* The same, without a page cache; it says -EINTR to who is called away. */
 void hung_make_listening(struct hung *hung);
 /*

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -22,6 +23,8 @@
 #define SEED	421U
 #define SIZE	(256 * KIB)
 #define MANY	300		/* targets */
+#define MOST	(10 * MANY)
+#define APART	(256 * KIB)	/* more than is read ahead */
 
 /* Two users, and neither is root. */
 #define ATTACKER	65533
@@ -33,6 +36,7 @@ FIXTURE(hung)
 	struct file cold[3];	/* the process's own, and the other's */
 	struct file copy;
 	struct file served;	/* by another server, or its fd is -1 */
+	struct hung *hung;	/* the attacker's mount */
 	int report[2];
 };
 
@@ -56,14 +60,21 @@ FIXTURE_SETUP(hung)
 		/* For file_chill(): nobody writes to it. */
 		self->served.rw = dup(self->served.fd);
 	}
+	self->hung = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->hung);
 	ASSERT_EQ(0, pipe(self->report));
-	descriptors_allow(2 * MANY + 200);
+	descriptors_allow(3 * MOST + 200);
 }
 
 FIXTURE_TEARDOWN(hung)
 {
 	int i;
 
+	/* If the test ended before it was. */
+	if (self->hung->process)
+		kill(self->hung->process, SIGKILL);
+	munmap(self->hung, PAGE);
 	close(self->report[0]);
 	close(self->report[1]);
 	if (self->served.fd >= 0)
@@ -80,19 +91,19 @@ FIXTURE_VARIANT(hung)
 {
 	bool reads;		/* of the mount's file, to sockets */
 	bool writes;		/* to it */
-	int each;		/* so many to each target */
+	unsigned int targets;	/* of each kind: sockets, and open files */
 };
 
 #define ROW(name, reading, writing, nr)					\
 	FIXTURE_VARIANT_ADD(hung, name)					\
 	{								\
-		.reads = reading, .writes = writing, .each = nr,	\
+		.reads = reading, .writes = writing, .targets = nr,	\
 	}
 
-ROW(reads, true, false, 1);
-ROW(writes, false, true, 1);
-ROW(both, true, true, 1);
-ROW(thousands, true, true, 10);
+ROW(reads, true, false, MANY);
+ROW(writes, false, true, MANY);
+ROW(both, true, true, MANY);
+ROW(thousands, true, true, MOST);
 
 /* A cold file to a socket, or 0 when it does not come. */
 static uint64_t send_cold(int device, const struct file *file)
@@ -109,24 +120,35 @@ static uint64_t send_cold(int device, const struct file *file)
 	return done.bytes;
 }
 
+/* Becomes the attacker, with so many files of the mount open to write. */
+static int become_attacker(const FIXTURE_VARIANT(hung) *variant, int files[MOST])
+{
+	unsigned int i;
+
+	for (i = 0; variant->writes && i < variant->targets; i++)
+		files[i] = hung_open();
+	become(ATTACKER);
+	return device_open();
+}
+
 /* Transfers that no worker comes back from. */
-static void queue_many(int device, struct hung *hung,
+static void queue_many(int device, struct hung *hung, const int files[MOST],
 		       const FIXTURE_VARIANT(hung) *variant)
 {
-	const int nr = MANY * variant->each;
-	static struct part parts[2];
-	static struct pair pairs[MANY];
-	int i;
+	const struct part bytes = of_memory(0, 100);
+	static struct pair pairs[MOST];
+	struct part part = {};
+	unsigned int i;
 
-	parts[0].segment = (struct zcopy_segment){ .fd = hung->fd, .len = PAGE };
-	parts[1] = of_memory(0, 100);
-	for (i = 0; variant->reads && i < nr; i++) {
-		if (i < MANY)
-			pair_open(&pairs[i], UNIX, 0);
-		submit_one(device, pairs[i % MANY].tx, &parts[0], i);
+	for (i = 0; variant->reads && i < variant->targets; i++) {
+		pair_open(&pairs[i], UNIX, 0);
+		part.segment = (struct zcopy_segment){
+			.fd = hung->fd, .addr = i * APART, .len = PAGE,
+		};
+		submit_one(device, pairs[i].tx, &part, i);
 	}
-	for (i = 0; variant->writes && i < nr; i++)
-		submit_one(device, hung->fd, &parts[1], i);
+	for (i = 0; variant->writes && i < variant->targets; i++)
+		submit_one(device, files[i], &bytes, i);
 	if (!hung_await(hung, 1))
 		die("no worker asks the server");
 }
@@ -138,20 +160,20 @@ static void say(FIXTURE_DATA(hung) *self, char what)
 }
 
 static pid_t start_attacker(FIXTURE_DATA(hung) *self,
-			    const FIXTURE_VARIANT(hung) *variant)
+			    const FIXTURE_VARIANT(hung) *variant,
+			    void (*make)(struct hung *hung))
 {
+	static int files[MOST];
 	pid_t child = fork();
-	struct hung hung;
 	int device;
 
 	if (child < 0)
 		die("fork");
 	if (child)
 		return child;
-	hung_make(&hung);
-	become(ATTACKER);
-	device = device_open();
-	queue_many(device, &hung, variant);
+	make(self->hung);
+	device = become_attacker(variant, files);
+	queue_many(device, self->hung, files, variant);
 	say(self, 'q');
 	/* Its own other mounts go on. */
 	say(self, send_cold(device, &self->cold[0]) == SIZE ? 'o' : 'x');
@@ -199,7 +221,6 @@ static void expect_others_go_on(struct __test_metadata *_metadata,
 
 static void expect_nothing_left(struct __test_metadata *_metadata, pid_t child)
 {
-	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(child, waitpid(child, NULL, 0));
 	EXPECT_TRUE(await_active(0));
 	EXPECT_EQ(0, module_unload_soon());
@@ -208,11 +229,28 @@ static void expect_nothing_left(struct __test_metadata *_metadata, pid_t child)
 
 TEST_F(hung, others_go_on)
 {
-	pid_t child = start_attacker(self, variant);
+	pid_t child = start_attacker(self, variant, hung_make);
 
 	ASSERT_EQ('q', hear(self));
 	expect_others_go_on(_metadata, self);
 	EXPECT_EQ('o', hear(self));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	expect_nothing_left(_metadata, child);
+}
+
+/* Not even who is killed is let go while a server that was asked may answer. */
+TEST_F(hung, server_stopped)
+{
+	pid_t child = start_attacker(self, variant, hung_make_apart);
+
+	ASSERT_EQ('q', hear(self));
+	ASSERT_EQ('o', hear(self));
+	ASSERT_EQ(0, kill(self->hung->process, SIGSTOP));
+	expect_others_go_on(_metadata, self);
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	expect_others_go_on(_metadata, self);
+	ASSERT_EQ(0, kill(self->hung->process, SIGKILL));
+	self->hung->process = 0;
 	expect_nothing_left(_metadata, child);
 }
 
@@ -226,19 +264,19 @@ TEST_F(hung, server_in_the_target)
 
 	ASSERT_LE(0, child);
 	if (!child) {
-		int device = device_open();
+		static int files[MOST];
 		struct part part;
 		struct hung hung;
 		struct pair pair;
-		int i;
+		int device, i;
 
 		hung_make(&hung);
-		become(ATTACKER);
+		device = become_attacker(variant, files);
 		pair_open(&pair, UNIX, 0);
 		part.segment = (struct zcopy_segment){ .fd = hung.fd, .len = PAGE };
 		for (i = 0; i < 5; i++)
 			submit_one(device, pair.tx, &part, i);
-		queue_many(device, &hung, variant);
+		queue_many(device, &hung, files, variant);
 		send_descriptor(pair.rx, hung.server);
 		close(hung.server);
 		close(device);
@@ -248,6 +286,7 @@ TEST_F(hung, server_in_the_target)
 	}
 	ASSERT_EQ('q', hear(self));
 	expect_others_go_on(_metadata, self);
+	ASSERT_EQ(0, kill(child, SIGKILL));
 	expect_nothing_left(_metadata, child);
 	expect_others_go_on(_metadata, self);
 }
