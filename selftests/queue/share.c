@@ -266,7 +266,7 @@ TEST_F(share, lost_in_its_target)
 	EXPECT_TRUE(await_active(0));
 }
 
-#define TRIES	3000
+#define TRIES	10000
 
 /* One thread submits, another closes the descriptor: whatever comes first. */
 struct race {
