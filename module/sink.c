@@ -18,7 +18,6 @@
 #include <net/inet_connection_sock.h>
 #include <net/sock.h>
 #include <net/tcp.h>
-#include <net/tls.h>
 
 #include "batch.h"
 #include "copy.h"
@@ -27,18 +26,12 @@
 #include "probe.h"
 #include "release.h"
 #include "sink.h"
+#include "tls.h"
 #include "transfer.h"
 
 static bool is_inet(const struct sock *sk)
 {
 	return sk->sk_family == AF_INET || sk->sk_family == AF_INET6;
-}
-
-/* Is kernel TLS on top of TCP? Under the socket's lock. */
-static bool is_tls(const struct sock *sk)
-{
-	return inet_csk_has_ulp(sk) &&
-	       !strcmp(inet_csk(sk)->icsk_ulp_ops->name, "tls");
 }
 
 /* Plain TCP, or TCP under kernel TLS; other protocols on top are not known. */
@@ -49,7 +42,7 @@ static bool is_known_tcp(struct sock *sk)
 	if (!READ_ONCE(inet_csk(sk)->icsk_ulp_ops))
 		return true;
 	lock_sock(sk);
-	known = !inet_csk_has_ulp(sk) || is_tls(sk);
+	known = !inet_csk_has_ulp(sk) || zcopy_tls_is_on(sk);
 	release_sock(sk);
 	return known;
 }
@@ -462,20 +455,8 @@ size_t zcopy_sink_room(struct file *target)
 bool zcopy_sink_lags(struct file *target)
 {
 	struct socket *socket = target ? sock_from_file(target) : NULL;
-	struct sock *sk = socket ? socket->sk : NULL;
-	bool lags = false;
 
-	if (!sk || !sk_is_tcp(sk) || !READ_ONCE(inet_csk(sk)->icsk_ulp_ops))
-		return false;
-	lock_sock(sk);
-	if (is_tls(sk) && !sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN)) {
-		const struct tls_context *tls = tls_get_ctx(sk);
-
-		lags = tls && tls->tx_conf == TLS_SW &&
-		       !list_empty(&tls_sw_ctx_tx(tls)->tx_list);
-	}
-	release_sock(sk);
-	return lags;
+	return socket && sk_is_tcp(socket->sk) && zcopy_tls_lags(socket->sk);
 }
 
 /**
@@ -494,7 +475,11 @@ void zcopy_sink_push(struct file *target, bool last)
 
 	if (!sk || !READ_ONCE(socket->ops)->splice_eof)
 		return;
-	if (last && (!sk_is_tcp(sk) || !is_tls(sk) || sock_owned_by_user_nocheck(sk)))
+	if (sk_is_tcp(sk) && zcopy_tls_is_on(sk)) {
+		if (!zcopy_tls_may_push(sk, last))
+			return;
+	} else if (last) {
 		return;
+	}
 	READ_ONCE(socket->ops)->splice_eof(socket);
 }
