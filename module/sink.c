@@ -357,6 +357,25 @@ bool zcopy_sink_restarts(struct file *target)
 	return !patience || patience == MAX_SCHEDULE_TIMEOUT;
 }
 
+/* Who waits for room in a socket or pipe sleeps there. */
+static wait_queue_head_t *sleepers(struct file *target)
+{
+	struct pipe_inode_info *pipe = zcopy_pipe_of(target);
+
+	return pipe ? &pipe->wr_wait : sk_sleep(sock_from_file(target)->sk);
+}
+
+/*
+ * Who does not want to wait may go by the next edge. Of what has room and took
+ * nothing, as somebody has its lock or memory is missing, there would be none.
+ */
+static void tell_of_room(struct file *target)
+{
+	if (target && !zcopy_sink_is_file(target) && zcopy_sink_ready(target, NULL))
+		wake_up_interruptible_poll(sleepers(target),
+					   EPOLLOUT | EPOLLWRNORM);
+}
+
 /**
  * zcopy_sink_wait - sleep until there may be room in a socket or pipe
  * @target:   passed zcopy_sink_check()
@@ -376,16 +395,16 @@ int zcopy_sink_wait(struct file *target, long *patience, unsigned int in_vain)
 	long slice = min_t(long, *patience, HZ / 2);
 	wait_queue_head_t *head;
 
-	if (!*patience)
+	if (!*patience) {
+		tell_of_room(target);
 		return -EAGAIN;
+	}
+	head = sleepers(target);
 	if (pipe) {
 		/* There may be room, but somebody have the lock. */
 		if (mutex_lock_interruptible(&pipe->mutex))
 			return 0;
 		mutex_unlock(&pipe->mutex);
-		head = &pipe->wr_wait;
-	} else {
-		head = sk_sleep(sock_from_file(target)->sk);
 	}
 	add_wait_queue(head, &wait);
 	if (zcopy_sink_ready(target, NULL))

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -449,8 +450,11 @@ TEST_F(pipe, locked)
 	struct cursor cursor = { .parts = parts, .nr = 3 };
 	struct zcopy_completion completion;
 	struct fault fault = { .rx = self->rx };
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct late late;
 
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->tx, &event));
 	late_make(&late, PAGE);
 	fault.page = late.memory;
 	EXPECT_EQ(0, send_parts(self->device, self->tx, parts, 1, 0,
@@ -466,10 +470,15 @@ TEST_F(pipe, locked)
 	EXPECT_TRUE(comes_to_rest(1));
 	rest_end();
 	set_nonblocking(self->tx);
+	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	ASSERT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	EXPECT_EQ(0, send_parts(self->device, self->tx, &parts[2], 1, 0,
 				&completion));
 	EXPECT_EQ(-EAGAIN, completion.error);
 	EXPECT_EQ(0, completion.bytes);
+	/* The reader tells of no room, as there was some before. */
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	close(epoll);
 
 	late_come(&late);
 	pthread_join(fault.thread, NULL);
