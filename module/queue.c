@@ -27,13 +27,19 @@ static bool counts_marks(u32 flags, bool has_target)
 	return has_target && !(flags & ZCOPY_RESUME);
 }
 
-/* Prepare for the completion at the release. Return: 0, -EAGAIN or -ENOMEM. */
+/*
+ * Prepare for the completion at the release. Return: 0, -EAGAIN unless it is the
+ * second one of a transfer in the queue, or -ENOMEM.
+ */
 int zcopy_queue_expect_notice(struct zcopy_xfer *xfer)
 {
+	struct zcopy_context *context = xfer->context;
 	struct zcopy_record *record;
 
-	record = zcopy_record_expect(xfer->context,
-				     counts_marks(xfer->flags, xfer->target));
+	record = xfer->record ? zcopy_record_expect_another(context) :
+				zcopy_record_expect(context,
+						    counts_marks(xfer->flags,
+								 xfer->target));
 	if (IS_ERR(record))
 		return PTR_ERR(record);
 	xfer->notice = record;
@@ -87,6 +93,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 		err = PTR_ERR(xfer);
 		goto forget_record;
 	}
+	xfer->record = record;
 	/* It may all be sent at once: only its release is sure to come later. */
 	err = zcopy_release_wanted(xfer) ? zcopy_crew_hire(&submitter->crew) : 0;
 	if (err)
@@ -100,7 +107,6 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 	}
 	record->complete = complete;
 	record->xfer = xfer;
-	xfer->record = record;
 	xfer->cred = get_current_cred();
 
 	err = zcopy_stream_enqueue(xfer, ready);

@@ -49,10 +49,23 @@ static void expect_less(struct zcopy_context *context, u32 memory)
 		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
 }
 
+/* The completion to come is counted. */
+static struct zcopy_record *create(struct zcopy_context *context)
+{
+	struct zcopy_record *record;
+
+	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
+	if (!record) {
+		expect_less(context, 0);
+		return ERR_PTR(-ENOMEM);
+	}
+	zcopy_user_charge_anyway(context->user, ZCOPY_USE_MEMORY, sizeof(*record));
+	return record;
+}
+
 /* A record for one completion to come, or an ERR_PTR. @marks: see has_room(). */
 struct zcopy_record *zcopy_record_expect(struct zcopy_context *context, bool marks)
 {
-	struct zcopy_record *record;
 	LIST_HEAD(gone);
 	bool room;
 
@@ -63,16 +76,19 @@ struct zcopy_record *zcopy_record_expect(struct zcopy_context *context, bool mar
 	context->nr_queued += room;
 	spin_unlock(&context->lock);
 	zcopy_mark_free_all(&gone);
-	if (!room)
-		return ERR_PTR(-EAGAIN);
+	return room ? create(context) : ERR_PTR(-EAGAIN);
+}
 
-	record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
-	if (!record) {
-		expect_less(context, 0);
-		return ERR_PTR(-ENOMEM);
-	}
-	zcopy_user_charge_anyway(context->user, ZCOPY_USE_MEMORY, sizeof(*record));
-	return record;
+/*
+ * A record for the second completion of a transfer, or an ERR_PTR. It was let in while
+ * there was room, and may go beyond the limit: poll(2) knows of no room for two.
+ */
+struct zcopy_record *zcopy_record_expect_another(struct zcopy_context *context)
+{
+	spin_lock(&context->lock);
+	context->nr_queued++;
+	spin_unlock(&context->lock);
+	return create(context);
 }
 
 /* A record is about to be freed: nobody pays for it any more. */

@@ -46,6 +46,7 @@ struct zcopy_record {
 };
 
 struct zcopy_record *zcopy_record_expect(struct zcopy_context *context, bool marks);
+struct zcopy_record *zcopy_record_expect_another(struct zcopy_context *context);
 void zcopy_record_charge(struct zcopy_record *record, struct zcopy_context *context,
 			 u32 memory);
 void zcopy_record_uncharge(struct zcopy_context *context);

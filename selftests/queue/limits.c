@@ -224,6 +224,33 @@ TEST_F(limits, transfers_under_way)
 	pair_close(&other);
 }
 
+/* Where poll(2) says that there is room for one, that has both of its completions. */
+TEST_F(limits, room_for_one_with_two_completions)
+{
+	const struct part stuck = of_file(&self->file, 0, 0);
+	const char *const names[] = { "max_transfers", "max_completions" };
+	struct zcopy_transfer transfer;
+	struct zcopy_submit submit;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		ASSERT_EQ(0, parameter_set(names[i], 3));
+		submit = offer(self, self->pair.tx, &stuck, 2, 0);
+		EXPECT_EQ(2, submit.accepted);
+		EXPECT_EQ(POLLOUT, events(self->device));
+		transfer = transfer_of(self->pair.tx, &stuck, 1, 2);
+		transfer.flags = ZCOPY_NOTIFY;
+		submit_all(self->device, &transfer, 1);
+		EXPECT_EQ(0, events(self->device));
+		close(self->device);
+		EXPECT_TRUE(await_active(0));
+		restore();
+		self->device = device_open();
+		pair_close(&self->pair);
+		pair_open(&self->pair, TCP4, SMALL);
+	}
+}
+
 /*
  * Copied memory counts from when it is accepted until the transfer has ended,
  * in whatever way, and the transfer that reaches the limit is the last one.

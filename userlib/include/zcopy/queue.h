@@ -30,8 +30,9 @@
  * longer uses its pages. With ZCOPY_SYNC in its flags a transfer completes then.
  * With ZCOPY_NOTIFY it completes twice: when all is sent, with ZCOPY_C_MORE, and
  * at the release, with ZCOPY_C_RELEASED; each counts for the limits as if it were
- * a transfer of its own. Completions of one socket's transfers that come at the
- * release come in the order of release, the others in the order of submission.
+ * a transfer of its own, and the second one may go beyond them. Completions of one
+ * socket's transfers that come at the release come in the order of release, the
+ * others in the order of submission.
  *
  * Errors are negative errno values; errno itself means nothing after them.
  */
