@@ -132,6 +132,8 @@ static void over(struct zcopy_xfer *xfer)
 	struct zcopy_context *context = xfer->context;
 	struct zcopy_record *record = xfer->record;
 
+	if (current->flags & PF_KTHREAD)
+		zcopy_sink_close_by_nobody(xfer->target);
 	zcopy_xfer_leave_target(xfer);
 	if (!record) {
 		/* Its request did not wait for this. */

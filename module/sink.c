@@ -502,3 +502,26 @@ void zcopy_sink_push(struct file *target, bool last)
 	}
 	READ_ONCE(socket->ops)->splice_eof(socket);
 }
+
+/**
+ * zcopy_sink_close_by_nobody - a kernel thread is about to drop a target
+ * @target: passed zcopy_sink_check(), or NULL
+ *
+ * As at the end of a process, who closes it last lingers for nobody: all that the
+ * kernel closes for others would wait behind that.
+ *
+ * Context: process; may sleep for the socket's lock.
+ */
+void zcopy_sink_close_by_nobody(struct file *target)
+{
+	struct socket *socket = target ? sock_from_file(target) : NULL;
+	struct sock *sk = socket ? socket->sk : NULL;
+
+	/* With no time at all it is not lingering, but an abort. */
+	if (!sk || file_count(target) > 1 || !sock_flag(sk, SOCK_LINGER) ||
+	    !READ_ONCE(sk->sk_lingertime))
+		return;
+	lock_sock(sk);
+	sock_reset_flag(sk, SOCK_LINGER);
+	release_sock(sk);
+}

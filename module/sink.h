@@ -41,5 +41,6 @@ bool zcopy_sink_wakes(struct file *target, const wait_queue_head_t *head);
 size_t zcopy_sink_room(struct file *target);
 bool zcopy_sink_lags(struct file *target);
 void zcopy_sink_push(struct file *target, bool last);
+void zcopy_sink_close_by_nobody(struct file *target);
 
 #endif /* ZCOPY_SINK_H */
