@@ -45,18 +45,36 @@ static bool has_workers(const struct zcopy_crew *crew)
 	return READ_ONCE(crew->nr_hot) || READ_ONCE(crew->nr_cold);
 }
 
+/*
+ * Is the calling thread to be stopped, frozen or ended first? In a control group that
+ * is frozen it sleeps without the mark of a signal, and yet runs what it is given.
+ */
+static bool is_called_away(void)
+{
+	/* A thread that runs task work still has its own. */
+	struct sighand_struct *sighand =
+		rcu_dereference_protected(current->sighand, true);
+
+	spin_lock_irq(&sighand->siglock);
+	recalc_sigpending();
+	spin_unlock_irq(&sighand->siglock);
+	return signal_pending(current);
+}
+
 /* On a thread of the program, on its way to user mode or at its end. */
 static void visited(struct callback_head *head)
 {
 	struct zcopy_crew *crew = container_of(head, struct zcopy_crew, visit);
+	const bool ends = current->flags & PF_EXITING;
 	bool idle, again, later;
 
 	do {
-		if (!(current->flags & PF_EXITING))
-			help(crew);
-		else if (is_last() && !has_workers(crew))
+		if (crew->program != current->self_exec_id ||
+		    (ends && is_last() && !has_workers(crew)))
 			/* Nobody else is left who could end what there is. */
 			zcopy_worker_die(crew);
+		else if (!ends && !is_called_away())
+			help(crew);
 		zcopy_worker_stop_idle(crew);
 		spin_lock_irq(&crew->lock);
 		/* Who became idle meanwhile has not asked. */
@@ -81,16 +99,15 @@ static void later(struct work_struct *work)
 }
 
 /**
- * zcopy_crew_init - a crew without workers
+ * zcopy_crew_init - a crew without workers, for the calling process
  * @crew: all zero; with a reference for the caller
  * @ops:  its owner's
- * @tgid: the process
  */
-void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
-		     struct pid *tgid)
+void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops)
 {
 	crew->ops = ops;
-	crew->tgid = get_pid(tgid);
+	crew->tgid = get_pid(task_tgid(current));
+	crew->program = current->self_exec_id;
 	refcount_set(&crew->refs, 1);
 	mutex_init(&crew->hiring);
 	spin_lock_init(&crew->lock);

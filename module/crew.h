@@ -4,8 +4,7 @@
 
 #include "worker.h"
 
-void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops,
-		     struct pid *tgid);
+void zcopy_crew_init(struct zcopy_crew *crew, const struct zcopy_crew_ops *ops);
 int zcopy_crew_hire(struct zcopy_crew *crew);
 bool zcopy_crew_hot(struct zcopy_crew *crew, struct zcopy_work *work);
 int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,

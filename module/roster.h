@@ -33,6 +33,8 @@ struct zcopy_crew_ops {
  * struct zcopy_crew - the threads of a process that work for it
  * @ops:      its owner's
  * @tgid:     the process; a reference
+ * @program:  task_struct.self_exec_id of the process: which of the programs that it
+ *            executes one after the other
  * @refs:     each worker, a visit, and whoever else needs it
  * @load:     transfers that may need a worker
  * @hiring:   held while a worker is made: there are no more than wanted
@@ -61,6 +63,7 @@ struct zcopy_crew_ops {
 struct zcopy_crew {
 	const struct zcopy_crew_ops *ops;
 	struct pid *tgid;
+	u64 program;
 	refcount_t refs;
 	atomic_t load;
 	struct mutex hiring;		/* sleeps; no waker takes it */

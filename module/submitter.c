@@ -62,10 +62,8 @@ static struct zcopy_submitter *create(struct zcopy_context *context)
 		kfree(submitter);
 		return NULL;
 	}
-	zcopy_crew_init(&submitter->crew, &submitter_crew_ops,
-			task_tgid(current));
+	zcopy_crew_init(&submitter->crew, &submitter_crew_ops);
 	submitter->context = context;
-	submitter->program = current->self_exec_id;
 	refcount_inc(&context->refs);
 	INIT_LIST_HEAD(&submitter->flying);
 	return submitter;
@@ -86,7 +84,7 @@ again:
 	list_for_each_entry(submitter, &context->submitters, link) {
 		if (submitter->crew.tgid != task_tgid(current))
 			continue;
-		if (submitter->program == current->self_exec_id)
+		if (submitter->crew.program == current->self_exec_id)
 			return submitter;
 		list_del_init(&submitter->link);
 		spin_unlock(&context->lock);

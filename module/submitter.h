@@ -14,8 +14,6 @@ struct zcopy_context;
  * struct zcopy_submitter - what a process is to a context
  * @crew:    its workers; its references are the submitter's
  * @context: a reference
- * @program: task_struct.self_exec_id of the process: which of the programs that it
- *           executes one after the other
  * @user:    who pays: the user that the process was when it came; a reference
  * @link:    in zcopy_context.submitters, with a reference, until the process is
  *           gone or the context closed; under zcopy_context.lock
@@ -28,7 +26,6 @@ struct zcopy_context;
 struct zcopy_submitter {
 	struct zcopy_crew crew;
 	struct zcopy_context *context;
-	u64 program;
 	struct zcopy_user *user;
 	struct list_head link;
 	struct list_head flying;

@@ -139,6 +139,15 @@ bool zcopy_worker_begin_visit(struct zcopy_crew *crew)
 	return true;
 }
 
+static bool send_to(struct zcopy_crew *crew, struct task_struct *task,
+		    enum task_work_notify_mode how)
+{
+	/* One that is frozen would only say that it is, again and again. */
+	if (READ_ONCE(task->jobctl) & JOBCTL_TRAP_FREEZE)
+		how = TWA_RESUME;
+	return !task_work_add(task, &crew->visit, how);
+}
+
 /* To a thread of the program's, without these flags. */
 static bool send_to_any(struct zcopy_crew *crew, struct task_struct *leader,
 			unsigned int unless, enum task_work_notify_mode how)
@@ -147,7 +156,7 @@ static bool send_to_any(struct zcopy_crew *crew, struct task_struct *leader,
 
 	for_each_thread(leader, task)
 		if (!(task->flags & (PF_USER_WORKER | PF_KTHREAD | unless)) &&
-		    !task_work_add(task, &crew->visit, how))
+		    send_to(crew, task, how))
 			return true;
 	return false;
 }
@@ -169,7 +178,7 @@ static bool send_visit(struct zcopy_crew *crew)
 	leader = pid_task(crew->tgid, PIDTYPE_TGID);
 	task = pid_task(crew->asker, PIDTYPE_PID);
 	if (task && zcopy_worker_is_program(task))
-		sent = !task_work_add(task, &crew->visit, how);
+		sent = send_to(crew, task, how);
 	if (leader && !sent)
 		sent = send_to_any(crew, leader, PF_EXITING, how);
 	/* One on its way out is better than nobody. */
@@ -368,7 +377,8 @@ int zcopy_worker_hire(struct zcopy_crew *crew, unsigned long place)
 		return -ESRCH;
 	if (current->flags & PF_EXITING)
 		return -ERESTARTNOINTR;
-	if (WARN_ON_ONCE(task_tgid(current) != crew->tgid))
+	if (WARN_ON_ONCE(task_tgid(current) != crew->tgid) ||
+	    crew->program != current->self_exec_id)
 		return -ESRCH;
 	worker = kzalloc(sizeof(*worker), GFP_KERNEL_ACCOUNT);
 	if (!worker)

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A process whose transfer is under way. */
 #include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include <linux/zcopy.h>
 
 #include "child.h"
 #include "submit.h"
@@ -29,6 +35,43 @@ pid_t child_start(int device, int socket, const struct part *part)
 
 	if (!await_threads(child, HOT_WORKER, 1) || !await_all(child, 'S'))
 		die("the child does not come to wait");
+	return child;
+}
+
+static void await_submit(pid_t child)
+{
+	struct __ptrace_syscall_info info;
+	int status;
+
+	if (ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD))
+		die("PTRACE_SETOPTIONS");
+	do {
+		if (ptrace(PTRACE_SYSCALL, child, 0, 0) ||
+		    waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+			die("trace");
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info) < 0)
+			die("PTRACE_GET_SYSCALL_INFO");
+	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != SYS_ioctl ||
+		 info.entry.args[1] != ZCOPY_IOC_SUBMIT);
+}
+
+pid_t child_trace(void (*run)(void *argument), void *argument)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		die("fork");
+	if (!child) {
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			die("PTRACE_TRACEME");
+		raise(SIGSTOP);
+		run(argument);
+		_exit(0);
+	}
+	if (waitpid(child, &status, 0) != child)
+		die("wait for the child");
+	await_submit(child);
 	return child;
 }
 

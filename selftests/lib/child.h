@@ -9,6 +9,8 @@
 pid_t child_fork(int device, int socket, const struct part *part);
 /* The same, of a part that waits for room by now. */
 pid_t child_start(int device, int socket, const struct part *part);
+/* Runs in a process that is traced, and stands before the ioctl that submits. */
+pid_t child_trace(void (*run)(void *argument), void *argument);
 /*
  * Reads until nothing is left, as one that stands still cannot fill it up again;
  * or until so many bytes have come.

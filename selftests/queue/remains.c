@@ -17,6 +17,7 @@
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/child.h"
 #include "lib/late.h"
 #include "lib/ring.h"
 #include "lib/submit.h"
@@ -255,24 +256,6 @@ TEST_F(remains, closed_by_a_ring)
 	pair_close(&pair);
 }
 
-/* The child comes to stand before this ioctl. */
-static void await_call(pid_t child)
-{
-	struct __ptrace_syscall_info info;
-	int status;
-
-	if (ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD))
-		die("PTRACE_SETOPTIONS");
-	do {
-		if (ptrace(PTRACE_SYSCALL, child, 0, 0) ||
-		    waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
-			die("trace");
-		if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info) < 0)
-			die("PTRACE_GET_SYSCALL_INFO");
-	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != SYS_ioctl ||
-		 info.entry.args[1] != ZCOPY_IOC_SUBMIT);
-}
-
 /* What a thread of the kernel closes, for whomever: does it come to be closed? */
 static bool kernel_closes(void)
 {
@@ -292,52 +275,146 @@ static bool kernel_closes(void)
 	return closed;
 }
 
-/*
- * It was stopped before it could have a thread, and is killed: who ends its transfer,
- * and closes the socket, is neither a thread of the kernel, which all would wait for,
- * nor nobody.
- */
-TEST_F(remains, killed_before_a_worker)
+/* What a child that is traced submits to, and does then. */
+struct traced {
+	const FIXTURE_DATA(remains) *self;
+	struct pair pair;
+	void (*and_then)(const FIXTURE_DATA(remains) *self);
+	int order;		/* a byte there: another thread is to execute; or 0 */
+};
+
+static void *execute_when_told(void *traced)
+{
+	char *const arguments[] = { "remains", "stay", NULL };
+
+	if (!hears(((struct traced *)traced)->order))
+		die("nobody says so");
+	execv("/proc/self/exe", arguments);
+	die("exec");
+}
+
+static void be_traced(void *argument)
+{
+	struct traced *traced = argument;
+	pthread_t thread;
+
+	if (traced->order && pthread_create(&thread, NULL, execute_when_told, traced))
+		die("make a thread");
+	submit_one(traced->self->device, traced->pair.tx, &traced->self->part, 1);
+	traced->and_then(traced->self);
+}
+
+/* About to submit to a socket that lingers. */
+static pid_t start_traced(struct traced *traced)
 {
 	const struct linger hour = { .l_onoff = 1, .l_linger = 3600 };
-	struct zcopy_completion done;
-	struct pair pair;
 	pid_t child;
+
+	pair_open(&traced->pair, TCP4, SMALL);
+	if (setsockopt(traced->pair.tx, SOL_SOCKET, SO_LINGER, &hour, sizeof(hour)))
+		die("SO_LINGER");
+	child = child_trace(be_traced, traced);
+	close(traced->pair.tx);
+	return child;
+}
+
+/*
+ * Who ends the transfer, and closes the socket, is neither a thread of the kernel,
+ * which all would wait for, nor nobody.
+ */
+static void expect_over(struct __test_metadata *_metadata, FIXTURE_DATA(remains) *self,
+			const struct pair *pair)
+{
+	struct zcopy_completion done;
+
+	EXPECT_EQ(1, reap(self->device, &done, 1));
+	EXPECT_EQ(-ECANCELED, done.error);
+	EXPECT_TRUE(kernel_closes());
+	EXPECT_TRUE(ends(pair->rx));
+	close(pair->rx);
+	EXPECT_TRUE(await_active(0));
+}
+
+static void stay(const FIXTURE_DATA(remains) *self)
+{
+	(void)self;
+	for (;;)
+		pause();
+}
+
+/* It was stopped before it could have a thread, and is killed. */
+TEST_F(remains, killed_before_a_worker)
+{
+	struct traced traced = { .self = self, .and_then = stay };
+	pid_t child = start_traced(&traced);
 	int status;
 
-	pair_open(&pair, TCP4, SMALL);
-	ASSERT_EQ(0, setsockopt(pair.tx, SOL_SOCKET, SO_LINGER, &hour, sizeof(hour)));
-	child = fork();
-	ASSERT_LE(0, child);
-	if (!child) {
-		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
-			die("PTRACE_TRACEME");
-		raise(SIGSTOP);
-		submit_one(self->device, pair.tx, &self->part, 1);
-		for (;;)
-			pause();
-	}
-	close(pair.tx);
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	await_call(child);
 	ASSERT_EQ(0, kill(child, SIGSTOP));
 	ASSERT_EQ(0, ptrace(PTRACE_DETACH, child, 0, 0));
 	ASSERT_TRUE(await_state(child, 'T'));
 	EXPECT_EQ(0, threads(child, HOT_WORKER));
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_TRUE(await_end(child, &status));
+	expect_over(_metadata, self, &traced.pair);
+}
 
-	EXPECT_EQ(1, reap(self->device, &done, 1));
-	EXPECT_EQ(-ECANCELED, done.error);
-	EXPECT_TRUE(kernel_closes());
-	EXPECT_TRUE(ends(pair.rx));
-	close(pair.rx);
-	EXPECT_TRUE(await_active(0));
+static void leave(const FIXTURE_DATA(remains) *self)
+{
+	close(self->device);
+	_exit(0);
+}
+
+/* The same, but it goes on, and has ended before it is asked for a thread again. */
+TEST_F(remains, ends_before_a_worker)
+{
+	struct traced traced = { .self = self, .and_then = leave };
+	int status, i;
+	pid_t child;
+
+	for (i = 0; i < 20; i++) {
+		child = start_traced(&traced);
+		ASSERT_EQ(0, kill(child, SIGSTOP));
+		ASSERT_EQ(0, ptrace(PTRACE_CONT, child, 0, 0));
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		ASSERT_TRUE(WIFSTOPPED(status));
+		ASSERT_EQ(0, ptrace(PTRACE_DETACH, child, 0, 0));
+		ASSERT_TRUE(await_end(child, &status));
+		EXPECT_EQ(0, status);
+		expect_over(_metadata, self, &traced.pair);
+	}
+}
+
+/*
+ * The thread that has to make a worker later is held by a debugger, until another one
+ * executes a program: that has none made.
+ */
+TEST_F(remains, no_worker_of_the_next_program)
+{
+	struct traced traced = { .self = self, .and_then = stay };
+	int orders[2], status;
+	pid_t child;
+
+	ASSERT_EQ(0, pipe(orders));
+	traced.order = orders[0];
+	child = start_traced(&traced);
+	ASSERT_EQ(0, syscall(SYS_tgkill, child, child, SIGSTOP));
+	ASSERT_EQ(0, ptrace(PTRACE_SYSCALL, child, 0, 0));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	say(orders[1]);
+	expect_over(_metadata, self, &traced.pair);
+	EXPECT_EQ(0, threads(child, HOT_WORKER));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_TRUE(await_end(child, &status));
+	close(orders[0]);
+	close(orders[1]);
 }
 
 int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "next"))
 		return next_program(atoi(argv[2]), atoi(argv[3]));
+	if (argc == 2 && !strcmp(argv[1], "stay"))
+		stay(NULL);
 	return test_harness_run(argc, argv);
 }

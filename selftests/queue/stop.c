@@ -69,28 +69,68 @@ TEST_F(stop, stopped)
 	EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
 }
 
-static bool is_frozen(void)
+static void await_frozen(void)
 {
-	return !run("grep -qx 'frozen 1' " GROUP "/cgroup.events");
+	uint64_t since = 0;
+
+	while (run("grep -qx 'frozen 1' " GROUP "/cgroup.events"))
+		if (!patience(&since))
+			die("it does not freeze");
+}
+
+/* A group with the process, which is told to freeze. */
+static void freeze(pid_t process)
+{
+	char text[20];
+
+	snprintf(text, sizeof(text), "%d", process);
+	if (mkdir(GROUP, 0755) || !write_text(GROUP "/cgroup.procs", text) ||
+	    !write_text(GROUP "/cgroup.freeze", "1"))
+		die("freeze a group");
 }
 
 TEST_F(stop, frozen)
 {
 	struct cursor cursor = { .parts = &self->part, .nr = 1 };
 	pid_t child = child_start(self->device, self->pair.tx, &self->part);
-	uint64_t since = 0;
-	char text[20];
 
-	ASSERT_EQ(0, mkdir(GROUP, 0755));
-	snprintf(text, sizeof(text), "%d", child);
-	ASSERT_TRUE(write_text(GROUP "/cgroup.procs", text));
-	ASSERT_TRUE(write_text(GROUP "/cgroup.freeze", "1"));
-	while (!is_frozen())
-		ASSERT_TRUE(patience(&since));
+	freeze(child);
+	await_frozen();
 	child_drain(&cursor, self->pair.rx, SIZE);
 	EXPECT_GT(SIZE, cursor.got);
 	ASSERT_TRUE(write_text(GROUP "/cgroup.freeze", "0"));
 	EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
+	EXPECT_EQ(0, rmdir(GROUP));
+}
+
+static void submit_and_stay(void *argument)
+{
+	FIXTURE_DATA(stop) *self = argument;
+
+	submit_one(self->device, self->pair.tx, &self->part, 1);
+	for (;;)
+		pause();
+}
+
+/* It has no worker yet; what a thread of the program does in its place waits, too. */
+TEST_F(stop, frozen_before_a_worker)
+{
+	struct cursor cursor = { .parts = &self->part, .nr = 1 };
+	pid_t child = child_trace(submit_and_stay, self);
+
+	freeze(child);
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, child, NULL, NULL));
+	await_frozen();
+	child_drain(&cursor, self->pair.rx, SIZE);
+	EXPECT_EQ(0, threads(child, HOT_WORKER));
+	EXPECT_GT(SIZE, cursor.got);
+	EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
+	ASSERT_TRUE(write_text(GROUP "/cgroup.freeze", "0"));
+	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, SIZE - cursor.got));
+	EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
+	EXPECT_STREQ("", completes(self->device, 1, SIZE, 0, 0));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(child, waitpid(child, NULL, 0));
 	EXPECT_EQ(0, rmdir(GROUP));
 }
 
