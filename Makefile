@@ -107,13 +107,16 @@ deps:
 # A kernel of clang's is no kernel of gcc's.
 llvm = $(if $(LLVM)$(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/include/config/auto.conf),LLVM=$(or $(LLVM),1))
 
+# With sudo a root tree gets no variables of the environment.
+flags = $(if $(KCFLAGS),KCFLAGS='$(KCFLAGS)')
+
 # The kernel builds next to the sources, so each release gets links to them in
 # a folder of its own.
 modules:
 	@mkdir -p $(objects)
 	@cp -rsf $(addprefix $(CURDIR)/,Kbuild module uapi) $(objects)/
-	$(Q)set -o pipefail; $(inside) $(MAKE) -C $(KDIR) M=$(objects) V=$(V) $(llvm) modules | \
-		sed -u 's|$(objects)/||'
+	$(Q)set -o pipefail; $(inside) $(MAKE) -C $(KDIR) M=$(objects) V=$(V) $(llvm) \
+		$(flags) modules | sed -u 's|$(objects)/||'
 
 lib:
 	@$(MAKE) -C userlib O=$(user)
@@ -123,8 +126,10 @@ tests: lib
 	@$(MAKE) -C selftests O=$(CURDIR)/$(vm_build)/selftests LIBZCOPY=$(user) \
 		KSFT=$(vm_kernel)/source/tools/testing/selftests
 
-# Kernel modules and programs for the VM, whose kernel is not the running one.
-build_for_vm = $(MAKE) -s -j$(shell nproc) vm_kernel=$(vm_kernel) KDIR=$(vm_kernel)/build
+# Kernel modules and programs for the VM, whose kernel is not the running one. A warning
+# fails.
+build_for_vm = $(MAKE) -s -j$(shell nproc) vm_kernel=$(vm_kernel) KDIR=$(vm_kernel)/build \
+	KCFLAGS=-Werror
 
 vm: deps
 	@$(build_for_vm) modules lib >&2
