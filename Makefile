@@ -256,8 +256,8 @@ kept = ../selftests/style/kept.sh \
 	$(or $(ZCOPY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zcopy)/style
 
 # The module passes as a whole, by all that it is made of and judged by.
-judged = Kbuild Makefile Documentation/architecture.rst selftests/style/layers.sh \
-	$(wildcard module/* uapi/linux/*)
+judged = Kbuild Makefile Documentation/architecture.rst \
+	$(addprefix selftests/style/,compat.sh layers.sh) $(wildcard module/* uapi/linux/*)
 style-module:
 	@mkdir -p build && { sha256sum $(judged); gcc --version; sparse --version; } \
 		>build/judged

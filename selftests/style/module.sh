@@ -5,7 +5,7 @@
 #
 # Builds the module for the unpacked kernel in folder KERNEL; a warning of the compiler
 # or sparse fails. It is built anew: what is not compiled again does not warn again. The
-# objects tell who uses whom.
+# objects tell who uses whom, and how it is compiled for kernels that there are not.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -15,3 +15,4 @@ rm -rf "$objects"
 make -s modules objects="$objects" KDIR="$kernel/build" W=1 C=2 KCFLAGS=-Werror \
 	CF='-D__CHECK_ENDIAN__ -Wsparse-error'
 selftests/style/layers.sh Documentation/architecture.rst "$objects/module"
+selftests/style/compat.sh "$kernel" "$objects/module"
