@@ -242,8 +242,8 @@ clean:
 
 # Static checks; a warning fails. Side by side, each with its output in a piece.
 checks := style-module style-checkpatch-module style-checkpatch-userlib \
-	style-checkpatch-selftests style-documentation style-installing style-packaging \
-	style-shell style-spelling style-waiting
+	style-checkpatch-selftests style-documentation style-installing style-lines \
+	style-packaging style-shell style-spelling style-waiting
 .PHONY: style $(checks)
 scripts = $(vm_kernel)/source/scripts
 
@@ -300,6 +300,9 @@ style-packaging:
 
 style-installing:
 	@selftests/style/installing.sh
+
+style-lines:
+	@selftests/style/lines.sh
 
 style-waiting:
 	@selftests/style/waiting.sh
