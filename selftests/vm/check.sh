@@ -61,6 +61,14 @@ elif make -s -C "$top_dir" style; then
 else
 	fail style
 fi
+if [[ -z ${DEBUG:-} ]]; then
+	if "$top_dir/selftests/style/staged.sh" "$kernel"; then
+		passed=$((passed + 1))
+		echo "ok - make install"
+	else
+		fail "make install"
+	fi
+fi
 
 servers=''
 if [[ " ${tests[*]} " == *' servers/'* ]]; then
