@@ -91,6 +91,14 @@ echo 0 >"$headers/Module.symvers"
 printf '0x00000000\ttask_work_add\tvmlinux\tEXPORT_SYMBOL_GPL\t\n' >"$headers/Module.symvers"
 [[ -z $(about) ]] || complain "headers.sh: $(about)"
 
+# Of a kernel that is too old make says so, in a line, before it compiles.
+echo 6.12.100 >"$headers/include/config/kernel.release"
+said=$(env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u KERNEL -u vm_kernel \
+	make modules KDIR="$headers" 2>&1) && complain "make takes headers of 6.12.100"
+[[ $(wc -l <<<"$said") -eq 1 &&
+	$said == *"the headers in $headers are of 6.12.100, and zcopy needs Linux 6.12."* ]] ||
+	complain "make: of headers of 6.12.100 it says $said"
+
 # The options of each command, as bash is told of them.
 for command in send recv cp warm stat; do
 	has=$(sed -nE 's/^\t\t\{ "([a-z-]+)", (no|required)_argument,.*/--\1/p' \
