@@ -235,7 +235,8 @@ kernel-tree:
 # Debian's package of the kernel's source has it.
 SOURCE ?= $(lastword $(sort $(wildcard /usr/src/linux-source-6.*.tar.xz)))
 check-tree:
-	@packaging/kernel-tree-check.sh build/tree '$(SOURCE)'
+	@packaging/kernel-tree-check.sh build/tree '$(SOURCE)' \
+		$(if $(wildcard $(SOURCE)),$(vm_kernel))/build/Module.symvers
 
 clean:
 	rm -rf build
