@@ -243,8 +243,8 @@ clean:
 
 # Static checks; a warning fails. Side by side, each with its output in a piece.
 checks := style-module style-checkpatch-module style-checkpatch-userlib \
-	style-checkpatch-selftests style-documentation style-installing style-lines \
-	style-packaging style-shell style-spelling style-waiting
+	style-checkpatch-selftests style-documentation style-installing style-kernels \
+	style-lines style-packaging style-shell style-spelling style-waiting
 .PHONY: style $(checks)
 scripts = $(vm_kernel)/source/scripts
 
@@ -307,6 +307,9 @@ style-lines:
 
 style-waiting:
 	@selftests/style/waiting.sh
+
+style-kernels:
+	@selftests/style/kernels.sh
 
 style-shell:
 	@shellcheck --external-sources .ci/run userlib/command/zcopy.bash $(shell \

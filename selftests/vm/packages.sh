@@ -30,9 +30,10 @@ package_names() {
 	ask_apt pkgnames "$1"
 }
 
-# One field of the version of package $1 that apt would install.
+# One field of the version of package $1 that apt would install, nothing if there is
+# none: apt-cache fails then.
 package_field() {
-	ask_apt show --no-all-versions "$1" |
+	{ ask_apt show --no-all-versions "$1" || true; } |
 		sed -n "s/^$2: //p" | head -n 1
 }
 

@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Fails when the VM gets another kernel than that which apt has for it, or none where
+# there is one. apt is the host's; its lists, and the archive that they are of, are
+# straw.
+set -euo pipefail
+
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+complain() {
+	echo "kernels.sh: $*" >&2
+	failed=1
+}
+
+# A real one would take the host's own lists.
+mkdir "$work/bin"
+# shellcheck disable=SC2016 # the script's own
+printf '#!/bin/sh\nexec "$@"\n' >"$work/bin/sudo"
+chmod +x "$work/bin/sudo"
+unset KERNEL
+export PATH=$work/bin:$PATH ZCOPY_CACHE=$work/cache APT_CONFIG=$work/apt.conf
+
+# suite NAME [PACKAGE VERSION DEPENDS]...: the archive has it, with these packages.
+suite() {
+	local dists=$work/debian/dists list=main/binary-amd64/Packages name=$1 no=no
+
+	shift
+	case $name in
+	*-security) dists=$work/debian-security/dists ;;
+	*-backports) no=yes ;;
+	esac
+	mkdir -p "$dists/$name/${list%/*}"
+	cd "$dists/$name"
+	while [[ $# -gt 0 ]]; do
+		printf '%s\n' "Package: $1" "Version: $2" "Depends: $3" \
+			'Architecture: amd64' 'Filename: none' 'Size: 1' ''
+		shift 3
+	done >"$list"
+	cat >Release <<-END
+		Origin: Debian
+		Codename: $name
+		Suite: $name
+		Date: $(LC_ALL=C date -u)
+		Components: main
+		Architectures: amd64
+		NotAutomatic: $no
+		ButAutomaticUpgrades: $no
+		SHA256:
+		 $(sha256sum <"$list" | sed 's/ .*//') $(stat -c %s "$list") $list
+	END
+	cd "$OLDPWD"
+}
+
+# host SUITE...: it has these, but has not read their lists.
+host() {
+	local name
+
+	rm -rf "$work"/{lists,apt,cache,status}
+	mkdir -p "$work"/{lists,apt}
+	: >"$work/status"
+	for name; do
+		case $name in
+		*-security) echo "deb file:$work/debian-security $name main" ;;
+		*) echo "deb file:$work/debian $name main" ;;
+		esac
+	done >"$work/sources.list"
+	cat >"$APT_CONFIG" <<-END
+		Dir::Etc::main "/dev/null";
+		Dir::Etc::parts "/dev/null";
+		Dir::Etc::sourcelist "$work/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+		Dir::Etc::preferences "/dev/null";
+		Dir::Etc::preferencesparts "/dev/null";
+		Dir::State::lists "$work/lists";
+		Dir::State::status "$work/status";
+		Dir::Cache "$work/apt";
+		APT::Architecture "amd64";
+		APT::Architectures "amd64";
+		APT::Sandbox::User "root";
+		Acquire::AllowInsecureRepositories "true";
+		Acquire::Languages "none";
+	END
+}
+
+# Its lists are of now.
+has_read() {
+	apt-get -qq update 2>"$work/said" || complain "apt-get update: $(<"$work/said")"
+}
+
+# gets WORDS [KERNEL]: so ends the choice, with a release or an error.
+gets() {
+	local said
+
+	# shellcheck disable=SC2016 # the script's own
+	said=$(KERNEL=${2:-} bash -c 'source selftests/vm/packages.sh
+		choose_kernel
+		echo "$release"' 2>&1) || true
+	[[ ${said##*$'\n'} == *"$1"* ]] ||
+		complain "$(sed 's/.* \(.*\) main/\1/' "$work/sources.list" | tr '\n' ' '):" \
+			"KERNEL=${2:-} is not $1, but: ${said:-nothing}"
+}
+
+suite bookworm linux-image-amd64 6.1.192-1 linux-image-6.1.0-40-amd64
+suite bookworm-security \
+	linux-image-6.12-amd64 6.12.117-1~deb12u1 linux-image-6.12.117+deb12-amd64 \
+	linux-headers-6.12.117+deb12-amd64 6.12.117-1~deb12u1 linux-kbuild-6.12.117+deb12
+suite trixie linux-image-amd64 6.12.118-1 linux-image-6.12.118+deb13-amd64 \
+	linux-headers-6.12.118+deb13-amd64 6.12.118-1 linux-kbuild-6.12.118+deb13
+
+host trixie
+has_read
+gets 6.12.118+deb13-amd64
+# There they are read first.
+host bookworm bookworm-security
+gets 6.12.117+deb12-amd64
+host bookworm
+gets 'apt offers no 6.12 kernel here'
+
+exit "$failed"
