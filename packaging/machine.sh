@@ -45,7 +45,6 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 # The user's file, with files of all users.
-PATH+=:/usr/sbin:/sbin
 truncate -s 8G "$image"
 as_root mke2fs -q -F -t ext4 -L check -d "$root" "$image"
 

@@ -111,8 +111,7 @@ latency() {
 	# Random, since mke2fs leaves out blocks of zeros.
 	head -c 256M /dev/urandom >"$results/files/cold"
 	truncate -s 288M "$results/disk"
-	PATH+=:/usr/sbin:/sbin mke2fs -q -t ext4 -m 0 -d "$results/files" \
-		"$results/disk"
+	mke2fs -q -t ext4 -m 0 -d "$results/files" "$results/disk"
 	rm -r "$results/files"
 	vm -t 3600 -d "$results/disk,throttling.iops-total=50" "$kernel" "$module" \
 		"$programs/latency /run/zcopy/xfs /run/zcopy/data/cold 20 $repeats"
@@ -124,8 +123,7 @@ cold() {
 	mkdir "$results/files"
 	"$programs/cold" make "$results/files" 10000
 	truncate -s 1G "$results/disk"
-	PATH+=:/usr/sbin:/sbin mke2fs -q -t ext4 -m 0 -N 20000 -d "$results/files" \
-		"$results/disk"
+	mke2fs -q -t ext4 -m 0 -N 20000 -d "$results/files" "$results/disk"
 	rm -r "$results/files"
 	vm -t 3600 -d "$results/disk,throttling.iops-total=2000" "$kernel" "$module" \
 		"$programs/cold /run/zcopy/data 10000 $repeats"

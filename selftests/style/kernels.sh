@@ -104,6 +104,11 @@ gets() {
 			"KERNEL=${2:-} is not $1, but: ${said:-nothing}"
 }
 
+# The PATH of a user.
+# shellcheck disable=SC2016 # the script's own
+PATH=/usr/bin:/bin bash -c 'source selftests/vm/common.sh
+	type -P depmod modprobe mke2fs mkfs.xfs' >/dev/null || complain "who is not root has no depmod"
+
 suite bookworm linux-image-amd64 6.1.192-1 linux-image-6.1.0-40-amd64
 suite bookworm-security \
 	linux-image-6.12-amd64 6.12.117-1~deb12u1 linux-image-6.12.117+deb12-amd64 \

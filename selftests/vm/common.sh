@@ -10,6 +10,9 @@ vm_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 top_dir=$(realpath "$vm_dir/../..")
 cache_dir=$(realpath -m "${ZCOPY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/zcopy}")
 
+# A user has none of these, and what make has it hands to $(shell) from 4.4 on only.
+PATH+=:/usr/sbin:/sbin
+
 # On stderr, because some scripts answer on stdout.
 say() {
 	printf '%s\n' "$*" >&2

@@ -26,7 +26,6 @@ cp "$busybox" "$root/bin/busybox"
 cp "$vm_dir/boot.sh" "$root/init"
 
 # In the order they have to be loaded, dependencies first.
-PATH+=:/usr/sbin:/sbin
 modprobe --config /dev/null --dirname "$kernel" --set-version "$release" \
 	--show-depends --all 9pnet_virtio 9p overlay virtio_blk e1000e ext4 xfs |
 	sed -n 's/^insmod //p' | awk '!seen[$1]++ { print $1 }' |

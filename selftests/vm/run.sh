@@ -79,7 +79,6 @@ command=${command@Q}
 export ZCOPY_SLOWDOWN=${SLOWDOWN:-1}
 export ZCOPY_FULL=${FULL:-}
 JOB
-PATH+=:/usr/sbin:/sbin
 truncate -s 16G "$run/ext4" "$run/xfs"
 mkdir "$run/share"
 mkfs.ext4 -q "$run/ext4"
