@@ -298,6 +298,7 @@ style-documentation:
 
 style-packaging:
 	+@selftests/style/packaging.sh
+	@selftests/style/dkms.sh
 
 style-installing:
 	@selftests/style/installing.sh
