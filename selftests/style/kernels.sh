@@ -21,7 +21,7 @@ mkdir "$work/bin"
 # shellcheck disable=SC2016 # the script's own
 printf '#!/bin/sh\nexec "$@"\n' >"$work/bin/sudo"
 chmod +x "$work/bin/sudo"
-unset KERNEL
+unset MAKEFLAGS MFLAGS MAKELEVEL V KERNEL TESTS DEBUG FULL vm_kernel
 export PATH=$work/bin:$PATH ZCOPY_CACHE=$work/cache APT_CONFIG=$work/apt.conf
 
 # suite NAME [PACKAGE VERSION DEPENDS]...: the archive has it, with these packages.
@@ -124,5 +124,34 @@ host bookworm bookworm-security
 gets 6.12.117+deb12-amd64
 host bookworm
 gets 'apt offers no 6.12 kernel here'
+
+# Static checks are made with 6.12, even where the host's own suite has newer ones.
+cat >"$work/bin/make" <<-'END'
+	#!/bin/sh
+	case $* in
+	*' list'*) echo call/kernels ;;
+	*style) echo style >&2 ;;
+	esac
+END
+mkdir -p "$work"/{kernel,vm/vm}
+cp selftests/vm/{check,common}.sh "$work/vm/vm/"
+printf '#!/bin/sh\n' >"$work/vm/vm/run.sh"
+chmod +x "$work/bin/make" "$work/vm/vm/run.sh"
+checks() {
+	echo "$1" >"$work/kernel/release"
+	"$work/vm/vm/check.sh" "$work/kernel" "$work" 2>&1 | grep -cx 'ok - style'
+}
+[[ $(checks 6.12.118+deb13-amd64) == 1 ]] || complain "the host's own 6.12 checks no style"
+[[ $(checks 7.3.4+deb13-amd64) == 0 ]] || complain "the host's own 7.3 checks style"
+
+cat >"$work/vm/vm/kernel.sh" <<-'END'
+	#!/bin/sh
+	echo "the kernel${KERNEL:+ of KERNEL=$KERNEL}"
+END
+chmod +x "$work/vm/vm/kernel.sh"
+rm "$work/bin/make"
+said=$(make -n MAKE=echo vm="$work/vm/vm" style KERNEL=7.3)
+[[ $said == *'vm_kernel=the kernel '* && $said != *=7.3* ]] ||
+	complain "make style KERNEL=7.3 has another kernel: $said"
 
 exit "$failed"
