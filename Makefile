@@ -300,6 +300,7 @@ style-documentation:
 
 style-packaging:
 	+@selftests/style/packaging.sh
+	@selftests/style/deb.sh
 	@selftests/style/dkms.sh
 
 style-installing:

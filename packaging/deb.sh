@@ -26,9 +26,11 @@ is_clone() {
 }
 
 # What is built from a clone is newer than what was built from an older commit, for
-# apt, too: it has the commit's time, or, with what is not committed, that of now.
+# apt, too: it has the commit's time, or, with what is not committed, that of now. And
+# what comes before the release is older than it.
 version=$(dpkg-parsechangelog -S Version)
-if is_clone && ! git describe --exact-match --match "v$version" >/dev/null 2>&1; then
+if is_clone && ! git describe --tags --exact-match --match "v$version" >/dev/null 2>&1; then
+	released=$(git tag --merged HEAD --list "v$version")
 	if [[ -z $(git status --porcelain) ]]; then
 		seconds=$(git log -1 --format=%ct)
 		about=$(git rev-parse --short HEAD)
@@ -36,7 +38,7 @@ if is_clone && ! git describe --exact-match --match "v$version" >/dev/null 2>&1;
 		seconds=$(date +%s)
 		about=changed
 	fi
-	version+=+git$(date -u -d "@$seconds" +%Y%m%d%H%M%S).$about
+	version+=$([[ -n $released ]] && echo + || echo '~')git$(date -u -d "@$seconds" +%Y%m%d%H%M%S).$about
 fi
 
 log=$folder/log
