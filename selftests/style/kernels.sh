@@ -115,11 +115,24 @@ suite bookworm-security \
 	linux-headers-6.12.117+deb12-amd64 6.12.117-1~deb12u1 linux-kbuild-6.12.117+deb12
 suite trixie linux-image-amd64 6.12.118-1 linux-image-6.12.118+deb13-amd64 \
 	linux-headers-6.12.118+deb13-amd64 6.12.118-1 linux-kbuild-6.12.118+deb13
+suite trixie-backports \
+	linux-image-amd64 7.3.4-1~bpo13+1 linux-image-7.3.4+deb13-amd64 \
+	linux-headers-7.3.4+deb13-amd64 7.3.4-1~bpo13+1 linux-kbuild-7.3.4+deb13
 
 host trixie
 has_read
 gets 6.12.118+deb13-amd64
-# There they are read first.
+# The kernel of backports is installed, and goes before its own.
+host trixie trixie-backports
+has_read
+cat >"$work/status" <<-END
+	Package: linux-image-amd64
+	Status: install ok installed
+	Architecture: amd64
+	Version: 7.3.4-1~bpo13+1
+END
+gets 6.12.118+deb13-amd64
+# These lists are read first.
 host bookworm bookworm-security
 gets 6.12.117+deb12-amd64
 host bookworm

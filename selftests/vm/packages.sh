@@ -141,22 +141,22 @@ apt_update() {
 find_release() {
 	local wanted=${KERNEL%/*} meta
 
-	if [[ -n $wanted ]]; then
-		wanted=${wanted#linux-image-}
-		wanted=${wanted%-amd64}
-		release=$(package_names "linux-headers-$wanted" |
-			sed -nE 's/^linux-headers-([0-9.]+(\+[a-z0-9.]+)?-amd64)$/\1/p' |
-			awk -v wanted="$wanted" 'index($0, wanted) == 1 &&
-				substr($0, length(wanted) + 1) ~ /^[.+-]/' |
-			sort -V | tail -n 1)
-		return 0
+	if [[ -z $wanted ]]; then
+		# Debian 12 has 6.12 beside its own kernel, in Debian 13 it is its own,
+		# until one of backports is installed.
+		for meta in linux-image-6.12-amd64 linux-image-amd64; do
+			release=$(package_depends "$meta" | sed -n 's/^linux-image-//p')
+			[[ $release != 6.12.*-amd64 ]] || return 0
+		done
+		wanted=6.12
 	fi
-	# Debian 12 has 6.12 beside its own kernel, in Debian 13 it is its own.
-	for meta in linux-image-6.12-amd64 linux-image-amd64; do
-		release=$(package_depends "$meta" | sed -n 's/^linux-image-//p')
-		[[ $release != 6.12.*-amd64 ]] || return 0
-	done
-	release=''
+	wanted=${wanted#linux-image-}
+	wanted=${wanted%-amd64}
+	release=$(package_names "linux-headers-$wanted" |
+		sed -nE 's/^linux-headers-([0-9.]+(\+[a-z0-9.]+)?-amd64)$/\1/p' |
+		awk -v wanted="$wanted" 'index($0, wanted) == 1 &&
+			substr($0, length(wanted) + 1) ~ /^[.+-]/' |
+		sort -V | tail -n 1)
 }
 
 # find_release in the host's own suite, or in the one that has the newest kernels,
