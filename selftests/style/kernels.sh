@@ -113,6 +113,8 @@ suite bookworm linux-image-amd64 6.1.192-1 linux-image-6.1.0-40-amd64
 suite bookworm-security \
 	linux-image-6.12-amd64 6.12.117-1~deb12u1 linux-image-6.12.117+deb12-amd64 \
 	linux-headers-6.12.117+deb12-amd64 6.12.117-1~deb12u1 linux-kbuild-6.12.117+deb12
+suite trixie-updates
+suite trixie-security
 suite trixie linux-image-amd64 6.12.118-1 linux-image-6.12.118+deb13-amd64 \
 	linux-headers-6.12.118+deb13-amd64 6.12.118-1 linux-kbuild-6.12.118+deb13
 suite trixie-backports \
@@ -137,6 +139,9 @@ host bookworm bookworm-security
 gets 6.12.117+deb12-amd64
 host bookworm
 gets 'apt offers no 6.12 kernel here'
+# Nor does it know yet where it has its packages from.
+host bookworm bookworm-security
+gets 7.3.4+deb13-amd64 7.3
 
 # Static checks are made with 6.12, even where the host's own suite has newer ones.
 cat >"$work/bin/make" <<-'END'

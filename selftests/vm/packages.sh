@@ -90,6 +90,8 @@ sources_of() {
 
 # Ask for packages of suite $1 from now on.
 use_suite() {
+	# Where the host has its packages from is known from its lists.
+	[[ -n $suite || -n $(debian_site '') ]] || apt_update
 	suite=$1
 	apt_lists=$cache_dir/apt/$suite
 	mkdir -p "$apt_lists"/{lists/partial,archives/partial}
