@@ -44,7 +44,7 @@ suite() {
 		Origin: Debian
 		Codename: $name
 		Suite: $name
-		Date: $(LC_ALL=C date -u)
+		Date: $(LC_ALL=C date -u '+%a, %d %b %Y %T UTC')
 		Components: main
 		Architectures: amd64
 		NotAutomatic: $no
@@ -62,6 +62,7 @@ host() {
 	rm -rf "$work"/{lists,apt,cache,status}
 	mkdir -p "$work"/{lists,apt}
 	: >"$work/status"
+	: >"$work/preferences"
 	for name; do
 		case $name in
 		*-security) echo "deb file:$work/debian-security $name main" ;;
@@ -73,7 +74,7 @@ host() {
 		Dir::Etc::parts "/dev/null";
 		Dir::Etc::sourcelist "$work/sources.list";
 		Dir::Etc::sourceparts "/dev/null";
-		Dir::Etc::preferences "/dev/null";
+		Dir::Etc::preferences "$work/preferences";
 		Dir::Etc::preferencesparts "/dev/null";
 		Dir::State::lists "$work/lists";
 		Dir::State::status "$work/status";
@@ -98,7 +99,7 @@ gets() {
 	# shellcheck disable=SC2016 # the script's own
 	said=$(KERNEL=${2:-} bash -c 'source selftests/vm/packages.sh
 		choose_kernel
-		echo "$release"' 2>&1) || true
+		echo "$release $(package_field "linux-headers-$release" Version)"' 2>&1) || true
 	[[ ${said##*$'\n'} == *"$1"* ]] ||
 		complain "$(sed 's/.* \(.*\) main/\1/' "$work/sources.list" | tr '\n' ' '):" \
 			"KERNEL=${2:-} is not $1, but: ${said:-nothing}"
@@ -137,11 +138,13 @@ gets 6.12.118+deb13-amd64
 # These lists are read first.
 host bookworm bookworm-security
 gets 6.12.117+deb12-amd64
-host bookworm
-gets 'apt offers no 6.12 kernel here'
-# Nor does it know yet where it has its packages from.
+# Nor is it known yet where it has its packages from.
 host bookworm bookworm-security
 gets 7.3.4+deb13-amd64 7.3
+# What the host prefers is said of its own suite.
+printf 'Package: *\nPin: release n=trixie*\nPin-Priority: -1\n' >"$work/preferences"
+echo 'APT::Default-Release "bookworm";' >>"$APT_CONFIG"
+gets '7.3.4+deb13-amd64 7.3.4-1~bpo13+1' 7.3
 
 # Static checks are made with 6.12, even where the host's own suite has newer ones.
 cat >"$work/bin/make" <<-'END'

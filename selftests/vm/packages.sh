@@ -100,6 +100,8 @@ use_suite() {
 	apt_options=(
 		-o "Dir::Etc::sourcelist=$apt_lists/sources.list"
 		-o Dir::Etc::sourceparts=/dev/null
+		-o APT::Default-Release=
+		-o Dir::Etc::preferences=/dev/null
 		-o Dir::Etc::preferencesparts=/dev/null
 		-o "Dir::State::lists=$apt_lists/lists"
 		-o Dir::State::status=/dev/null
