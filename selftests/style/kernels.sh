@@ -65,8 +65,8 @@ host() {
 	: >"$work/preferences"
 	for name; do
 		case $name in
-		*-security) echo "deb file:$work/debian-security $name main" ;;
-		*) echo "deb file:$work/debian $name main" ;;
+		*-security) echo "deb copy:$work/debian-security $name main" ;;
+		*) echo "deb copy:$work/debian $name main" ;;
 		esac
 	done >"$work/sources.list"
 	cat >"$APT_CONFIG" <<-END
@@ -146,6 +146,30 @@ printf 'Package: *\nPin: release n=trixie*\nPin-Priority: -1\n' >"$work/preferen
 echo 'APT::Default-Release "bookworm";' >>"$APT_CONFIG"
 gets '7.3.4+deb13-amd64 7.3.4-1~bpo13+1' 7.3
 
+# The archive has a newer one than the lists, and the older one no longer.
+host trixie
+has_read
+mkdir -p "$work/vm/vm"
+cp selftests/vm/{common,packages}.sh "$work/vm/vm/"
+cat >"$work/vm/vm/fetch.sh" <<-'END'
+	#!/bin/bash
+	source "$(dirname "$0")/packages.sh"
+	choose_kernel
+	exec {lock}>"$cache_dir/lock"
+	flock --timeout 0 "$lock" || die "it waits for itself"
+	[[ $release == "$WANTED" ]] || begin_again "apt could not fetch $release"
+	echo "$release"
+END
+chmod +x "$work/vm/vm/fetch.sh"
+# fetches RELEASE WORDS: so ends the script that can fetch this one.
+fetches() {
+	said=$(WANTED=$1 "$work/vm/vm/fetch.sh" 2>&1) || true
+	[[ $said == *"$2" ]] || complain "of a version that is gone it says: $said"
+}
+suite trixie linux-image-amd64 6.12.119-1 linux-image-6.12.119+deb13-amd64
+fetches 6.12.119+deb13-amd64 $'\n6.12.119+deb13-amd64'
+ZCOPY_AGAIN=yes fetches none 'error: apt could not fetch 6.12.119+deb13-amd64'
+
 # Static checks are made with 6.12, even where the host's own suite has newer ones.
 cat >"$work/bin/make" <<-'END'
 	#!/bin/sh
@@ -154,8 +178,8 @@ cat >"$work/bin/make" <<-'END'
 	*style) echo style >&2 ;;
 	esac
 END
-mkdir -p "$work"/{kernel,vm/vm}
-cp selftests/vm/{check,common}.sh "$work/vm/vm/"
+mkdir -p "$work/kernel"
+cp selftests/vm/check.sh "$work/vm/vm/"
 printf '#!/bin/sh\n' >"$work/vm/vm/run.sh"
 chmod +x "$work/bin/make" "$work/vm/vm/run.sh"
 checks() {

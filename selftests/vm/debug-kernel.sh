@@ -44,7 +44,7 @@ unpack() {
 	# As root apt would want to fetch as another user, who cannot write here.
 	(cd "$work" && apt-get download -o APT::Sandbox::User=root \
 		"linux-source-$series=$version" >&2) ||
-		die "apt could not fetch linux-source-$series, version $version"
+		begin_again "apt could not fetch linux-source-$series, version $version"
 	dpkg-deb --fsys-tarfile "$work"/linux-source-*.deb |
 		tar -xO "./usr/src/linux-source-$series.tar.xz" |
 		tar -xJ -C "$work/new" --strip-components=1

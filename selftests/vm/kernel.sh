@@ -62,8 +62,7 @@ if [[ -n $suite ]]; then
 fi
 
 say "kernel: fetching $release (about 280 MB, once) into $cache_dir/kernel"
-download || { apt_update && download; } ||
-	die "apt could not fetch kernel $release, version $version"
+download || begin_again "apt could not fetch kernel $release, version $version"
 
 say "kernel: unpacking (about half a minute)"
 for deb in "$new"/linux-[!s]*.deb; do

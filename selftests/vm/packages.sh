@@ -139,6 +139,16 @@ apt_update() {
 	apt_get update || die "apt could not read them: $apt_said"
 }
 
+# begin_again WHY: apt has refused a version that its lists have. Reads them anew, and
+# begins the script, which has no arguments, with what is in them then; but once.
+begin_again() {
+	[[ -z ${ZCOPY_AGAIN:-} ]] || die "$*"
+	apt_update
+	# It is still held otherwise.
+	exec {lock}>&-
+	ZCOPY_AGAIN=yes exec "$0"
+}
+
 # Sets release to that, as uname -r would say it, of the kernel that KERNEL names:
 # whole, or by the beginning, like 7.3, which is the newest of these. Without KERNEL
 # of the newest 6.12. Sets it to nothing when apt does not know one.

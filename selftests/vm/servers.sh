@@ -44,7 +44,7 @@ download() {
 }
 
 say "servers: fetching ${servers[*]} (about 5 MB, once) into $cache_dir/servers"
-download || { apt_update && download; } || die "apt could not fetch" "${packages//$'\n'/ }"
+download || begin_again "apt could not fetch ${packages//$'\n'/ }"
 
 # Some packages still put libraries into /lib.
 mkdir -p "$new/usr/lib"
