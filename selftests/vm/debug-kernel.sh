@@ -25,6 +25,7 @@ target=$cache_dir/kernel/debug_${version#*:}_$state
 work=$target.part
 
 if [[ -d $target ]]; then
+	touch "$target" || true	# kernel.sh removes those that nobody asks for
 	printf '%s\n' "$target"
 	exit 0
 fi
@@ -37,8 +38,9 @@ if [[ -d $target ]]; then
 	exit 0
 fi
 
+# The lock is ours: builds that broke off, of other versions, are nobody's.
 unpack() {
-	rm -rf "$work"
+	rm -rf "$cache_dir"/kernel/debug_*.part
 	mkdir -p "$work/new"
 	say "debug kernel: fetching its source (about 140 MB, once)"
 	# As root apt would want to fetch as another user, who cannot write here.

@@ -19,6 +19,7 @@ version=$(package_field "linux-headers-$release" Version)
 target=$cache_dir/kernel/${release}_${version#*:}
 
 if [[ -d $target ]]; then
+	touch "$target" || true
 	printf '%s\n' "$target"
 	exit 0
 fi
@@ -34,6 +35,8 @@ fi
 # All is made in a folder of its own, so that a run that breaks off leaves
 # nothing that looks whole. The lock is ours: such leavings are nobody's.
 rm -rf "$cache_dir"/kernel/new.*
+# So are kernels that nobody has asked for in a month.
+find "$cache_dir/kernel" -mindepth 1 -maxdepth 1 -type d -mtime +30 -exec rm -rf {} +
 new=$(mktemp -d "$cache_dir/kernel/new.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 
