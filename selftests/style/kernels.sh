@@ -109,6 +109,10 @@ gets() {
 # shellcheck disable=SC2016 # the script's own
 PATH=/usr/bin:/bin bash -c 'source selftests/vm/common.sh
 	type -P depmod modprobe mke2fs mkfs.xfs' >/dev/null || complain "who is not root has no depmod"
+# shellcheck disable=SC2016 # the script's own
+said=$(env -u HOME -u ZCOPY_CACHE -u XDG_CACHE_HOME bash -c 'source selftests/vm/common.sh' 2>&1) &&
+	complain "there is a cache folder without HOME"
+[[ $said == *ZCOPY_CACHE=* ]] || complain "without HOME it says: $said"
 
 suite bookworm linux-image-amd64 6.1.192-1 linux-image-6.1.0-40-amd64
 suite bookworm-security \

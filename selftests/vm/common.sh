@@ -8,7 +8,8 @@ set -euo pipefail
 
 vm_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 top_dir=$(realpath "$vm_dir/../..")
-cache_dir=$(realpath -m "${ZCOPY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/zcopy}")
+cache_dir=${ZCOPY_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set: name a cache folder with ZCOPY_CACHE=}/.cache}/zcopy}
+cache_dir=$(realpath -m "$cache_dir")
 
 # A user has none of these, and what make has it hands to $(shell) from 4.4 on only.
 PATH+=:/usr/sbin:/sbin
