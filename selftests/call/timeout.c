@@ -15,6 +15,7 @@
 #include "lib/breaker.h"
 #include "lib/call.h"
 #include "lib/door.h"
+#include "lib/setting.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
@@ -79,27 +80,9 @@ static void set_timeout(int fd, unsigned int milliseconds)
 		die("SO_SNDTIMEO");
 }
 
-/* Pages that TCP may have. */
-static char usual[100];
-
-static void tcp_memory(const char *pages)
-{
-	if (!write_text("/proc/sys/net/ipv4/tcp_mem", pages))
-		die("set tcp_mem");
-}
-
-static void read_usual(void)
-{
-	FILE *file = fopen("/proc/sys/net/ipv4/tcp_mem", "re");
-
-	if (!file || !fgets(usual, sizeof(usual), file))
-		die("read tcp_mem");
-	fclose(file);
-}
-
 FIXTURE_SETUP(timeout)
 {
-	tcp_memory(usual);
+	setting_restore();
 	watch_begin(&self->watch);
 	self->device = device_open();
 	file_make(&self->file, EXT4, SIZE, SEED);
@@ -222,15 +205,6 @@ TEST_F(timeout, unread_notices)
 	expect_rest(_metadata, self);
 }
 
-/* Somebody has more of TCP's memory than what processors have of it in reserve. */
-static void hog_open(struct pair *hog)
-{
-	roomy_open(hog, TCP4);
-	reset_on_close(hog->tx);
-	while (send(hog->tx, memory(0, 64 * KIB), 64 * KIB, MSG_DONTWAIT) > 0)
-		;
-}
-
 /* There is room in the socket, and no memory for TCP. */
 TEST_F(timeout, no_memory)
 {
@@ -240,10 +214,10 @@ TEST_F(timeout, no_memory)
 	if (variant->transport == UNIX)
 		return;
 	hog_open(&hog);
-	tcp_memory("1 1 1");
+	setting_set("1 1 1");
 	bytes = time_out(_metadata, self, variant);
 	EXPECT_GT(BUFFER, bytes);
-	tcp_memory(usual);
+	setting_restore();
 	pair_close(&hog);
 	take(_metadata, self, bytes);
 	expect_rest(_metadata, self);
@@ -259,7 +233,7 @@ TEST_F(timeout, no_memory_now_and_then)
 	if (variant->transport == UNIX)
 		return;
 	hog_open(&hog);
-	tcp_memory("1 1 1");
+	setting_set("1 1 1");
 	self->sender.parts = &some;
 	self->sender.flags |= ZCOPY_SYNC;
 	self->sender.shut = true;
@@ -267,11 +241,11 @@ TEST_F(timeout, no_memory_now_and_then)
 	EXPECT_TRUE(sender_blocked(&self->sender));
 	reader_start(&reader, self->pair.rx, &some, 1);
 	while (!__atomic_load_n(&self->sender.done, __ATOMIC_ACQUIRE)) {
-		tcp_memory(usual);
+		setting_restore();
 		sched_yield();
-		tcp_memory("1 1 1");
+		setting_set("1 1 1");
 	}
-	tcp_memory(usual);
+	setting_restore();
 	sender_finish(&self->sender);
 	pair_close(&hog);
 	EXPECT_EQ(0, self->sender.result);
@@ -315,20 +289,8 @@ TEST_F(timeout, no_restart)
 	}
 }
 
-static pid_t maker;
-
-/* Whatever happened in a test. */
-static void restore(void)
-{
-	if (getpid() == maker)
-		tcp_memory(usual);
-}
-
 int main(int argc, char **argv)
 {
-	read_usual();
-	maker = getpid();
-	if (atexit(restore))
-		die("arrange for tcp_mem");
+	setting_keep("/proc/sys/net/ipv4/tcp_mem");	/* pages */
 	return test_harness_run(argc, argv);
 }

@@ -255,6 +255,14 @@ void reset_on_close(int fd)
 		die("SO_LINGER");
 }
 
+void hog_open(struct pair *hog)
+{
+	roomy_open(hog, TCP4);
+	reset_on_close(hog->tx);
+	while (send(hog->tx, memory(0, 64 * KIB), 64 * KIB, MSG_DONTWAIT) > 0)
+		;
+}
+
 char *file_map(const struct file *file)
 {
 	char *map = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_SHARED,

@@ -59,6 +59,8 @@ bool await_accepted(int fd, uint64_t bytes);
 bool receive(int fd, char *buffer, uint64_t len);
 /* Once this end is closed, nothing of the connection is left: it is reset. */
 void reset_on_close(int fd);
+/* One that has more of TCP's memory than what processors have of it in reserve. */
+void hog_open(struct pair *hog);
 
 /* All of the file, shared and writable. */
 char *file_map(const struct file *file);
