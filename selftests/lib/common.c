@@ -143,18 +143,33 @@ void become(uid_t user)
 		die("change to user %u", user);
 }
 
+static int status_of(pid_t child)
+{
+	int status;
+
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		die("run a child");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int as_child(int (*work)(void *argument), void *argument)
+{
+	pid_t child = fork();
+
+	if (!child)
+		_exit(work(argument));
+	return status_of(child);
+}
+
 int as_user(uid_t user, int (*work)(void *argument), void *argument)
 {
 	pid_t child = fork();
-	int status;
 
 	if (!child) {
 		become(user);
 		_exit(work(argument));
 	}
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		die("run a process of user %u", user);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return status_of(child);
 }
 
 unsigned int how_often(unsigned int usual)

@@ -68,9 +68,11 @@ int open_again(int fd, int flags);
 /* Allow this process so many descriptors. */
 void descriptors_allow(size_t nr);
 
+/* Runs in a process of its own; its exit status, or -1. */
+int as_child(int (*work)(void *argument), void *argument);
 /* From now on the process is that user's, and of no other group. */
 void become(uid_t user);
-/* Runs in a process of its own, of a user; its exit status, or -1. */
+/* The same, of a user. */
 int as_user(uid_t user, int (*work)(void *argument), void *argument);
 
 /*
