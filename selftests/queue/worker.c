@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What keeps workers from being made, after bytes were sent: nothing is lost, and
- * the next transfer has its worker as soon as there can be one.
+ * Workers that cannot be made just now: some of them at a limit, or any while there
+ * are signals. Nothing is lost, and there is one as soon as there can be one.
  */
-#include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -26,7 +20,6 @@
 #define SEED	411U
 #define SIZE	(2 * MIB)
 #define SMALL	(64 * 1024)	/* of a socket buffer */
-#define NOBODY	65534
 #define ROOT	"/sys/fs/cgroup"
 #define GROUP	ROOT "/few"	/* the kernel's log names it */
 
@@ -67,258 +60,11 @@ FIXTURE_TEARDOWN(worker)
 	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
-/* Runs in a process of its own; what it says comes back. */
-static int as_another(int (*work)(FIXTURE_DATA(worker) *self),
-		      FIXTURE_DATA(worker) *self)
-{
-	pid_t child = fork();
-	int status;
-
-	if (!child)
-		_exit(work(self));
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		die("run a child");
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -status;
-}
-
-/* Submits what has to wait; what it ends with, after some bytes. */
-static int ends_with(FIXTURE_DATA(worker) *self, struct cursor *cursor)
-{
-	struct zcopy_completion done;
-
-	submit_one(self->device, self->pair.tx, &self->part, 3);
-	if (reap(self->device, &done, 1) != 1)
-		return 100;
-	/* As many as it says, and those. */
-	if (!done.bytes || done.bytes >= SIZE || done.flags ||
-	    !cursor_take(cursor, self->pair.rx, done.bytes) ||
-	    *cursor_verdict(cursor, done.bytes))
-		return 101;
-	return -done.error;
-}
-
-/* And what keeps it from that ends, too: the same connection goes on. */
-static int ends_with_once(FIXTURE_DATA(worker) *self, void (*hinder)(bool on))
-{
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-	struct zcopy_transfer transfer;
-	struct part rest;
-	int error;
-
-	hinder(true);
-	error = ends_with(self, &cursor);
-	hinder(false);
-	if (cursor.got >= SIZE)
-		return error;
-	rest = of_file(&self->file, cursor.got, 0);
-	transfer = transfer_of(self->pair.tx, &rest, 1, 4);
-	transfer.flags = ZCOPY_RESUME;
-	submit_all(self->device, &transfer, 1);
-	if (threads(getpid(), HOT_WORKER) != 1)
-		return 102;
-	if (!cursor_take(&cursor, self->pair.rx, rest.want.len) ||
-	    *cursor_verdict(&cursor, SIZE) ||
-	    *completes(self->device, 4, rest.want.len, 0, 0))
-		return 103;
-	return error;
-}
-
-static void limit_user(bool on)
-{
-	const struct rlimit limit = { on ? 1 : 100, 100 };
-
-	if ((on && setresuid(NOBODY, NOBODY, NOBODY)) ||
-	    setrlimit(RLIMIT_NPROC, &limit))
-		die("limit the user");
-}
-
-static int at_the_user_s_limit(FIXTURE_DATA(worker) *self)
-{
-	return ends_with_once(self, limit_user);
-}
-
-TEST_F(worker, none_at_the_limit)
-{
-	EXPECT_EQ(EAGAIN, as_another(at_the_user_s_limit, self));
-	EXPECT_TRUE(await_active(0));
-}
-
-/* What need not wait needs no thread, though it be more than one turn. */
-static int sends_at_the_user_s_limit(FIXTURE_DATA(worker) *self)
-{
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-	const int room = 8 * MIB;
-	struct pair pair;
-
-	pair_open(&pair, TCP4, 0);
-	if (setsockopt(pair.tx, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)))
-		return 100;
-	limit_user(true);
-	submit_one(self->device, pair.tx, &self->part, 5);
-	if (*completes(self->device, 5, SIZE, 0, 0))
-		return 101;
-	return cursor_take(&cursor, pair.rx, SIZE) && !*cursor_verdict(&cursor, SIZE) ?
-		       0 : 102;
-}
-
-TEST_F(worker, none_is_needed)
-{
-	EXPECT_EQ(0, as_another(sends_at_the_user_s_limit, self));
-}
-
 static void enter_group(const char *max)
 {
 	if (!write_text(GROUP "/pids.max", max) ||
 	    !write_text(GROUP "/cgroup.procs", "0"))
 		die("enter the group");
-}
-
-static void limit_group(bool on)
-{
-	enter_group(on ? "1" : "max");
-}
-
-static int at_the_group_s_limit(FIXTURE_DATA(worker) *self)
-{
-	return ends_with_once(self, limit_group);
-}
-
-TEST_F(worker, none_at_the_limit_of_the_group)
-{
-	EXPECT_EQ(EAGAIN, as_another(at_the_group_s_limit, self));
-	EXPECT_TRUE(await_active(0));
-}
-
-/* The kernel's header goes with no header of the C library. */
-struct scheduling {
-	uint32_t size;
-	uint32_t policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime;	/* nanoseconds, like the others */
-	uint64_t deadline;
-	uint64_t period;
-};
-
-static void be_in_time(bool on)
-{
-	struct scheduling attr = { .size = sizeof(attr) };
-
-	if (on) {
-		attr.policy = 6;	/* SCHED_DEADLINE */
-		attr.runtime = 50000000;
-		attr.deadline = 100000000;
-		attr.period = 100000000;
-	}
-	if (syscall(SYS_sched_setattr, 0, &attr, 0))
-		die("sched_setattr");
-}
-
-static int with_a_deadline(FIXTURE_DATA(worker) *self)
-{
-	return ends_with_once(self, be_in_time);
-}
-
-/* What the processor is set aside for makes no other threads. */
-TEST_F(worker, none_of_a_thread_with_a_deadline)
-{
-	EXPECT_EQ(EAGAIN, as_another(with_a_deadline, self));
-	EXPECT_TRUE(await_active(0));
-}
-
-#define EXECUTES	"executes"	/* name of a thread */
-
-/* Of a file that the disk does not give, and that is no program. */
-static void *execute(void *path)
-{
-	prctl(PR_SET_NAME, EXECUTES);
-	execl(path, path, NULL);
-	if (errno != ENOEXEC)
-		die("run %s", (char *)path);
-	return NULL;
-}
-
-static void begin_to_execute(bool on)
-{
-	static pthread_t thread;
-	static char path[300], text[PAGE];
-	struct file file = { .filesystem = EXT4, .size = PAGE };
-	uint64_t since = 0;
-
-	if (!on) {
-		disk_resume();
-		pthread_join(thread, NULL);
-		unlink(path);
-		return;
-	}
-	snprintf(path, sizeof(path), "%s/program", directory(EXT4));
-	file.rw = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0700);
-	if (file.rw < 0)
-		die("make %s", path);
-	file.fd = file.rw;
-	/* The kernel loads no module to understand what is text. */
-	memset(text, 'x', PAGE);
-	if (write(file.rw, text, PAGE) != PAGE)
-		die("write %s", path);
-	file_chill(&file);
-	close(file.rw);
-	disk_suspend();
-	if (pthread_create(&thread, NULL, execute, path))
-		die("make a thread");
-	while (!threads_at_disk(EXECUTES))
-		if (!patience(&since))
-			die("no thread executes");
-}
-
-static int beside_exec(FIXTURE_DATA(worker) *self)
-{
-	return ends_with_once(self, begin_to_execute);
-}
-
-/* Nobody shares what another thread is about to leave. */
-TEST_F(worker, none_while_another_thread_executes)
-{
-	EXPECT_EQ(EAGAIN, as_another(beside_exec, self));
-	EXPECT_TRUE(await_active(0));
-}
-
-static int in_no_namespace(FIXTURE_DATA(worker) *self)
-{
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-
-	if (unshare(CLONE_NEWPID))
-		die("unshare");
-	return ends_with(self, &cursor);
-}
-
-TEST_F(worker, none_outside_of_its_namespace)
-{
-	EXPECT_EQ(EINVAL, as_another(in_no_namespace, self));
-	EXPECT_TRUE(await_active(0));
-}
-
-/* Nor is one that waits for its release taken. */
-static int wants_release(FIXTURE_DATA(worker) *self)
-{
-	const struct part part = of_memory(0, 10);
-	struct zcopy_transfer transfer;
-	struct zcopy_submit submit;
-
-	if (unshare(CLONE_NEWPID))
-		die("unshare");
-	transfer = transfer_of(self->pair.tx, &part, 1, 5);
-	transfer.flags = ZCOPY_NOTIFY;
-	submit = submit_of(&transfer, 1);
-	if (submit_call(self->device, &submit) || submit.accepted)
-		return 100;
-	return -submit.error;
-}
-
-TEST_F(worker, none_for_the_release)
-{
-	EXPECT_EQ(EINVAL, as_another(wants_release, self));
-	EXPECT_TRUE(await_active(0));
 }
 
 #define TARGETS	5
@@ -359,8 +105,9 @@ static int send_cold(FIXTURE_DATA(worker) *self, size_t nr)
 	return -done[0].error;
 }
 
-static int with_a_hot_one(FIXTURE_DATA(worker) *self)
+static int with_a_hot_one(void *argument)
 {
+	FIXTURE_DATA(worker) *self = argument;
 	int error;
 
 	enter_group("2");
@@ -375,12 +122,13 @@ static int with_a_hot_one(FIXTURE_DATA(worker) *self)
 /* Who needs no disk has a worker; who does ends with why not. */
 TEST_F(worker, none_for_the_disk)
 {
-	EXPECT_EQ(EAGAIN, as_another(with_a_hot_one, self));
+	EXPECT_EQ(EAGAIN, as_child(with_a_hot_one, self));
 	EXPECT_TRUE(await_active(0));
 }
 
-static int with_one_of_each(FIXTURE_DATA(worker) *self)
+static int with_one_of_each(void *argument)
 {
+	FIXTURE_DATA(worker) *self = argument;
 	int error;
 
 	enter_group("3");
@@ -391,7 +139,7 @@ static int with_one_of_each(FIXTURE_DATA(worker) *self)
 /* One that comes back for more is enough for all. */
 TEST_F(worker, one_for_the_disk)
 {
-	EXPECT_EQ(0, as_another(with_one_of_each, self));
+	EXPECT_EQ(0, as_child(with_one_of_each, self));
 	EXPECT_TRUE(await_active(0));
 }
 

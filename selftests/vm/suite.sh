@@ -36,6 +36,8 @@ harmless+='|\.\.\.falling back)'
 # A filesystem of blocks larger than a page.
 harmless+='|XFS .*: EXPERIMENTAL: .* Large Block Size'
 harmless+='|e1000e .*: __pskb_pull_tail failed'
+# Nor threads, not for itself either.
+harmless+='|workqueue: Failed to create a worker thread: -EAGAIN'
 
 verdict() {
 	printf '%s\n' "$*" >/dev/ttyS1
