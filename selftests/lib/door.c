@@ -231,6 +231,24 @@ bool await_accepted(int fd, uint64_t bytes)
 	return false;
 }
 
+bool await_full(int fd)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLOUT };
+	struct tcp_info info = {};
+	socklen_t len = sizeof(info);
+	uint64_t since = 0;
+
+	do {
+		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+			die("TCP_INFO");
+		/* The peer has said that he takes no more. */
+		if (!info.tcpi_unacked && info.tcpi_notsent_bytes &&
+		    !poll(&poller, 1, 0))
+			return true;
+	} while (patience(&since));
+	return false;
+}
+
 bool receive(int fd, char *buffer, uint64_t len)
 {
 	ssize_t n;

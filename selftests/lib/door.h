@@ -55,6 +55,8 @@ void roomy_open(struct pair *pair, enum transport transport);
 uint64_t accepted(int fd);
 /* True when it comes to have taken so many. */
 bool await_accepted(int fd, uint64_t bytes);
+/* True when one that nobody reads comes to be full, at both ends. */
+bool await_full(int fd);
 /* Exactly len bytes; false if they do not come. */
 bool receive(int fd, char *buffer, uint64_t len);
 /* Once this end is closed, nothing of the connection is left: it is reset. */

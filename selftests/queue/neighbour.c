@@ -12,8 +12,11 @@
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/door.h"
 #include "lib/late.h"
+#include "lib/plain.h"
 #include "lib/submit.h"
+#include "lib/threads.h"
 #include "lib/watch.h"
 
 #define SEED	451U
@@ -105,8 +108,8 @@ static void *hold(void *argument)
 	return NULL;
 }
 
-/* So many workers have sockets to end something on, and all these are locked. */
-static void lock(int device, const struct part *part, int nr)
+/* So many sockets are locked, and have a part of a transfer, with more to come. */
+static void hold_tcp(int device, const struct part *part, int nr)
 {
 	static struct holder holders[MANY];
 	struct pair pair;
@@ -116,7 +119,6 @@ static void lock(int device, const struct part *part, int nr)
 	for (i = 0; i < nr; i++) {
 		pair_open(&pair, TCP4, SMALL);
 		holders[i] = (struct holder){ pair.tx, late.memory + i * PAGE };
-		/* A part of it goes, with more to come. */
 		submit_one(device, pair.tx, part, 1 + i);
 		if (send(pair.rx, "", 1, 0) != 1 || !await(pair.tx, POLLIN))
 			die("send");
@@ -128,20 +130,99 @@ static void lock(int device, const struct part *part, int nr)
 	}
 	if (!late_await(&late, nr))
 		die("the sockets are not locked");
+}
+
+/*
+ * So many sockets have transfers over kernel TLS, and are full. Who sends there keeps a
+ * lock of it while he waits for room.
+ */
+static void hold_tls(int device, const struct part *part, struct pair *pairs, int nr)
+{
+	static struct plain senders[MANY];
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		pair_open(&pairs[i], TLS, SMALL);
+		submit_one(device, pairs[i].tx, part, 1 + i);
+		if (!await_full(pairs[i].tx))
+			die("a socket is not full");
+	}
+	for (i = 0; i < nr; i++)
+		plain_start(&senders[i], pairs[i].tx, memory(0, SIZE), SIZE);
+	for (i = 0; i < nr; i++)
+		if (!plain_blocked(&senders[i]))
+			die("kernel TLS is not locked");
+}
+
+static void cancel_each(int device, int nr)
+{
+	int i;
+
 	for (i = 0; i < nr; i++)
 		if (cancel_user_data(device, 1 + i) != 1)
 			die("not all are cancelled");
 }
 
+/* So many workers, or more, come to sleep for what only somebody else can end. */
+static void await_kept(unsigned int nr)
+{
+	uint64_t since = 0;
+
+	while (threads_at_disk(HOT_WORKER) < nr)
+		if (!patience(&since))
+			die("the workers are not kept");
+}
+
 /* As many as there are processors: a worker is left. */
 static void lock_some(int device, const struct part *part)
 {
-	lock(device, part, processors());
+	hold_tcp(device, part, processors());
+	cancel_each(device, processors());
+	await_kept(processors());
 }
 
 static void lock_all(int device, const struct part *part)
 {
-	lock(device, part, MANY);
+	hold_tcp(device, part, MANY);
+	cancel_each(device, MANY);
+	await_kept(processors());
+}
+
+/* Workers come for the room that there is now, and find the lock of kernel TLS kept. */
+static void lock_tls(int device, const struct part *part, int nr)
+{
+	static char bytes[SMALL];
+	struct pair pairs[MANY];
+	int i;
+
+	hold_tls(device, part, pairs, nr);
+	for (i = 0; i < nr; i++)
+		while (recv(pairs[i].rx, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+			;
+}
+
+static void lock_some_tls(int device, const struct part *part)
+{
+	lock_tls(device, part, processors());
+}
+
+static void lock_all_tls(int device, const struct part *part)
+{
+	lock_tls(device, part, MANY);
+}
+
+/* The lock is kept, and what ends has nothing to do with it. */
+static void end_all_tls(int device, const struct part *part)
+{
+	struct zcopy_completion done;
+	struct pair pairs[MANY];
+	int i;
+
+	hold_tls(device, part, pairs, MANY);
+	cancel_each(device, MANY);
+	for (i = 0; i < MANY; i++)
+		if (reap(device, &done, 1) != 1 || done.error != -ECANCELED)
+			die("a transfer does not end");
 }
 
 FIXTURE(neighbour)
@@ -181,8 +262,26 @@ FIXTURE_VARIANT_ADD(neighbour, locks_all)
 	.attack = lock_all,
 };
 
+FIXTURE_VARIANT_ADD(neighbour, locks_some_tls)
+{
+	.attack = lock_some_tls,
+	.spares_itself = true,
+};
+
+FIXTURE_VARIANT_ADD(neighbour, locks_all_tls)
+{
+	.attack = lock_all_tls,
+};
+
+FIXTURE_VARIANT_ADD(neighbour, ends_all_tls)
+{
+	.attack = end_all_tls,
+	.spares_itself = true,
+};
+
 FIXTURE_SETUP(neighbour)
 {
+	ASSERT_EQ(0, run("modprobe tls"));
 	watch_begin(&self->watch);
 	file_make(&self->file, XFS, SIZE, SEED);
 	self->part = of_file(&self->file, 0, 0);

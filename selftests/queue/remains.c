@@ -18,7 +18,9 @@
 
 #include "lib/call.h"
 #include "lib/child.h"
+#include "lib/door.h"
 #include "lib/late.h"
+#include "lib/plain.h"
 #include "lib/ring.h"
 #include "lib/submit.h"
 #include "lib/threads.h"
@@ -103,20 +105,17 @@ static void *hold(void *socket)
 	return NULL;
 }
 
-/* One of the sockets is locked by another process: the others end all the same. */
-TEST_F(remains, beside_a_lock)
+/* In a process of its own: a transfer to each of them, and no more. */
+static pid_t submit_to_all(FIXTURE_DATA(remains) *self, const struct pair *pairs)
 {
-	struct zcopy_completion done[MANY];
-	struct pair pairs[MANY];
-	int report[2], status, i;
-	pthread_t holder;
+	int report[2], i;
 	pid_t child;
 
-	for (i = 0; i < MANY; i++)
-		pair_open(&pairs[i], TCP4, SMALL);
-	ASSERT_EQ(0, pipe(report));
+	if (pipe(report))
+		die("pipe");
 	child = fork();
-	ASSERT_LE(0, child);
+	if (child < 0)
+		die("fork");
 	if (!child) {
 		for (i = 0; i < MANY; i++)
 			submit_one(self->device, pairs[i].tx, &self->part, i);
@@ -124,9 +123,40 @@ TEST_F(remains, beside_a_lock)
 		for (;;)
 			pause();
 	}
-	ASSERT_TRUE(hears(report[0]));
+	if (!hears(report[0]))
+		die("the child does not submit");
+	close(report[0]);
+	close(report[1]);
 	for (i = 1; i < MANY; i++)
 		close(pairs[i].tx);
+	return child;
+}
+
+/* All but the first one's sockets are at their end, and the process is. */
+static bool all_end(pid_t child, const struct pair *pairs)
+{
+	int status, i;
+
+	for (i = 1; i < MANY; i++) {
+		if (!ends(pairs[i].rx))
+			return false;
+		close(pairs[i].rx);
+	}
+	return await_end(child, &status);
+}
+
+/* One of the sockets is locked by another process: the others end all the same. */
+TEST_F(remains, beside_a_lock)
+{
+	struct zcopy_completion done[MANY];
+	struct pair pairs[MANY];
+	pthread_t holder;
+	pid_t child;
+	int i;
+
+	for (i = 0; i < MANY; i++)
+		pair_open(&pairs[i], TCP4, SMALL);
+	child = submit_to_all(self, pairs);
 	late_make(&late, PAGE);
 	ASSERT_EQ(1, send(pairs[0].rx, "", 1, 0));
 	ASSERT_TRUE(await(pairs[0].tx, POLLIN));
@@ -137,18 +167,54 @@ TEST_F(remains, beside_a_lock)
 	ASSERT_EQ(0, kill(child, SIGKILL));
 
 	EXPECT_EQ(MANY, reap(self->device, done, MANY));
-	for (i = 1; i < MANY; i++)
-		EXPECT_TRUE(ends(pairs[i].rx));
-	EXPECT_TRUE(await_end(child, &status));
+	EXPECT_TRUE(all_end(child, pairs));
 	late_come(&late);
 	ASSERT_EQ(0, pthread_join(holder, NULL));
 	close(pairs[0].tx);
 	EXPECT_TRUE(ends(pairs[0].rx));
-	for (i = 0; i < MANY; i++)
-		close(pairs[i].rx);
-	close(report[0]);
-	close(report[1]);
+	close(pairs[0].rx);
 	late_close(&late);
+}
+
+/* The bytes of a transfer that was cut short; of all of them. */
+static uint64_t bytes_of(const struct zcopy_completion *done, uint64_t user_data)
+{
+	while (done->user_data != user_data)
+		done++;
+	return done->bytes;
+}
+
+/* The same, of a socket that is full; the other process's bytes follow. */
+TEST_F(remains, beside_a_lock_of_tls)
+{
+	struct zcopy_completion done[MANY] = {};
+	struct plain sender;
+	struct pair pairs[MANY];
+	struct reader reader;
+	struct part parts[2];
+	pid_t child;
+	int i;
+
+	ASSERT_EQ(0, run("modprobe tls"));
+	for (i = 0; i < MANY; i++)
+		pair_open(&pairs[i], i ? TCP4 : TLS, SMALL);
+	child = submit_to_all(self, pairs);
+	ASSERT_TRUE(await_full(pairs[0].tx));
+	ASSERT_TRUE(await_all(child, 'S'));
+	plain_start(&sender, pairs[0].tx, memory(0, SIZE), SIZE);
+	ASSERT_TRUE(plain_blocked(&sender));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+
+	ASSERT_EQ(MANY, reap(self->device, done, MANY));
+	EXPECT_TRUE(all_end(child, pairs));
+	parts[0] = of_file(&self->file, 0, bytes_of(done, 0));
+	parts[1] = of_memory(0, SIZE);
+	reader_start(&reader, pairs[0].rx, parts, 2);
+	plain_finish(&sender);
+	EXPECT_EQ(SIZE, sender.sent);
+	close(pairs[0].tx);
+	EXPECT_STREQ("", reader_finish(&reader, parts_total(parts, 2)));
+	close(pairs[0].rx);
 }
 
 static void keep_open(int fd)
