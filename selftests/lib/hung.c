@@ -53,6 +53,8 @@ static int answer_file(struct hung *hung, const struct fuse_in_header *in,
 
 	hung->thread = in->pid;
 	__atomic_store_n(&hung->user, in->uid, __ATOMIC_SEQ_CST);
+	if (!answers)
+		memcpy(hung->unanswered, in, sizeof(hung->unanswered));
 	__atomic_fetch_add(&hung->asked, 1, __ATOMIC_SEQ_CST);
 	if (!answers)
 		return NOTHING;
@@ -135,6 +137,30 @@ static int answer_to(struct hung *hung, const struct fuse_in_header *in,
 	return -EOPNOTSUPP;
 }
 
+/* False when nobody is there any more who could be answered. */
+static bool say(struct hung *hung, const struct fuse_in_header *in,
+		union answer *answer, int len)
+{
+	const struct fuse_interrupt_in *other = (const void *)(in + 1);
+	struct fuse_out_header out = { .len = sizeof(out) };
+	struct iovec parts[2];
+
+	out.unique = in->opcode == FUSE_INTERRUPT ? other->unique : in->unique;
+	out.error = len < 0 ? len : 0;
+	out.len += len > 0 ? len : 0;
+	parts[0] = (struct iovec){ &out, sizeof(out) };
+	parts[1] = (struct iovec){ answer, out.len - sizeof(out) };
+	if (writev(hung->server, parts, 2) >= 0)
+		return true;
+	/* Its only descriptor was given away meanwhile. */
+	if (errno == EBADF)
+		return false;
+	/* One that was interrupted meanwhile is gone. */
+	if (errno != ENOENT)
+		die("answer request %u", in->opcode);
+	return true;
+}
+
 static void *serve(void *argument)
 {
 	struct hung *hung = argument;
@@ -143,11 +169,8 @@ static void *serve(void *argument)
 
 	for (;;) {
 		const struct fuse_in_header *in = (const void *)request;
-		const struct fuse_interrupt_in *other = (const void *)(in + 1);
-		struct fuse_out_header out = { .len = sizeof(out) };
 		ssize_t n = read(server, request, sizeof(request));
 		static union answer answer;
-		struct iovec parts[2];
 		int len;
 
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -156,22 +179,8 @@ static void *serve(void *argument)
 		if (n < (ssize_t)sizeof(*in))
 			return NULL;
 		len = answer_to(hung, in, &answer);
-		if (len == NOTHING)
-			continue;
-		out.unique = in->opcode == FUSE_INTERRUPT ? other->unique :
-							    in->unique;
-		out.error = len < 0 ? len : 0;
-		out.len += len > 0 ? len : 0;
-		parts[0] = (struct iovec){ &out, sizeof(out) };
-		parts[1] = (struct iovec){ &answer, out.len - sizeof(out) };
-		if (writev(server, parts, 2) >= 0)
-			continue;
-		/* Its only descriptor was given away meanwhile. */
-		if (errno == EBADF)
+		if (len != NOTHING && !say(hung, in, &answer, len))
 			return NULL;
-		/* One that was interrupted meanwhile is gone. */
-		if (errno != ENOENT)
-			die("answer request %u", in->opcode);
 	}
 }
 
@@ -311,6 +320,15 @@ bool hung_await_user(struct hung *hung, uid_t user)
 void hung_answer(struct hung *hung, bool answers)
 {
 	__atomic_store_n(&hung->answers, answers, __ATOMIC_SEQ_CST);
+}
+
+void hung_answer_late(struct hung *hung)
+{
+	const struct fuse_in_header *in = (const void *)hung->unanswered;
+	static union answer answer;
+
+	hung_answer(hung, true);
+	say(hung, in, &answer, answer_to(hung, in, &answer));
 }
 
 void hung_fail(struct hung *hung, int error)

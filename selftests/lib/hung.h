@@ -24,6 +24,7 @@ struct hung {
 	bool mapped;		/* ... and can be mapped */
 	bool fresh;		/* it has new content for each who opens it */
 	unsigned int opened;	/* times */
+	uint64_t unanswered[10];	/* the last request that got no answer */
 };
 
 /*
@@ -61,6 +62,8 @@ bool hung_await_user(struct hung *hung, uid_t user);
 /* Whether it answers from now on; a read with the pattern of this seed. */
 #define HUNG_SEED	461U
 void hung_answer(struct hung *hung, bool answers);
+/* Ditto, and so it does now to the last read that was not; which counts again. */
+void hung_answer_late(struct hung *hung);
 /* It answers each read and write with this errno from now on. */
 void hung_fail(struct hung *hung, int error);
 

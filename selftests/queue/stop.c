@@ -54,53 +54,135 @@ FIXTURE_TEARDOWN(stop)
 	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
-/* Ctrl-Z: it stands still, and goes on. */
-TEST_F(stop, stopped)
+static bool is_frozen(void)
 {
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-	pid_t child = child_start(self->device, self->pair.tx, &self->part);
-
-	ASSERT_EQ(0, kill(child, SIGSTOP));
-	ASSERT_TRUE(await_all(child, 'T'));
-	child_drain(&cursor, self->pair.rx, SIZE);
-	EXPECT_GT(SIZE, cursor.got);
-	EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
-	ASSERT_EQ(0, kill(child, SIGCONT));
-	EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
+	return !system("grep -qx 'frozen 1' " GROUP "/cgroup.events");
 }
 
-static void await_frozen(void)
-{
-	uint64_t since = 0;
-
-	while (run("grep -qx 'frozen 1' " GROUP "/cgroup.events"))
-		if (!patience(&since))
-			die("it does not freeze");
-}
-
-/* A group with the process, which is told to freeze. */
-static void freeze(pid_t process)
+/* Ctrl-Z, or a control group that is frozen: a process is to stand still ... */
+static void halt(pid_t child, bool freezes)
 {
 	char text[20];
 
-	snprintf(text, sizeof(text), "%d", process);
+	if (!freezes) {
+		if (kill(child, SIGSTOP))
+			die("stop the child");
+		return;
+	}
+	snprintf(text, sizeof(text), "%d", child);
 	if (mkdir(GROUP, 0755) || !write_text(GROUP "/cgroup.procs", text) ||
 	    !write_text(GROUP "/cgroup.freeze", "1"))
-		die("freeze a group");
+		die("freeze the child");
 }
 
-TEST_F(stop, frozen)
+/* ... and comes to, with all its threads ... */
+static bool await_halt(pid_t child, bool freezes)
 {
-	struct cursor cursor = { .parts = &self->part, .nr = 1 };
-	pid_t child = child_start(self->device, self->pair.tx, &self->part);
+	uint64_t since = 0;
 
-	freeze(child);
-	await_frozen();
-	child_drain(&cursor, self->pair.rx, SIZE);
-	EXPECT_GT(SIZE, cursor.got);
-	ASSERT_TRUE(write_text(GROUP "/cgroup.freeze", "0"));
-	EXPECT_STREQ("", child_finish(child, &cursor, self->pair.rx));
-	EXPECT_EQ(0, rmdir(GROUP));
+	if (!freezes)
+		return await_all(child, 'T');
+	while (!is_frozen())
+		if (!patience(&since))
+			return false;
+	return true;
+}
+
+/* ... and goes on, up to its end. */
+static const char *finish(pid_t child, struct cursor *cursor, int fd, bool freezes)
+{
+	const char *verdict;
+
+	if (freezes ? !write_text(GROUP "/cgroup.freeze", "0") :
+		      kill(child, SIGCONT))
+		die("have the child go on");
+	verdict = child_finish(child, cursor, fd);
+	if (freezes && rmdir(GROUP))
+		die("remove the group");
+	return verdict;
+}
+
+/* What stands still sends nothing, and its transfer has not ended. */
+static bool stands_still(int device, struct cursor *cursor, int fd)
+{
+	child_drain(cursor, fd, SIZE);
+	return cursor->got < SIZE && stats_of(device, ZCOPY_STATS_CONTEXT).active == 1;
+}
+
+/* Transfers that wait for room; kernel TLS has a queue of its own above it. */
+TEST_F(stop, at_a_full_socket)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		struct cursor cursor = { .parts = &self->part, .nr = 1 };
+		const bool freezes = i & 1;
+		struct pair pair;
+		pid_t child;
+
+		pair_open(&pair, i & 2 ? TLS : TCP4, SMALL);
+		child = child_start(self->device, pair.tx, &self->part);
+		halt(child, freezes);
+		ASSERT_TRUE(await_halt(child, freezes));
+		EXPECT_TRUE(stands_still(self->device, &cursor, pair.rx));
+		EXPECT_LT(0, cursor.got);
+		EXPECT_STREQ("", finish(child, &cursor, pair.rx, freezes));
+		pair_close(&pair);
+	}
+}
+
+/* The page comes while nobody is there who could send it. */
+TEST_F(stop, at_a_suspended_disk)
+{
+	int freezes;
+
+	for (freezes = 0; freezes < 2; freezes++) {
+		struct cursor cursor = { .parts = &self->part, .nr = 1 };
+		pid_t child;
+
+		file_chill(&self->file);
+		disk_suspend();
+		child = child_fork(self->device, self->pair.tx, &self->part);
+		ASSERT_TRUE(disk_await_readers(1));
+		halt(child, freezes);
+		ASSERT_TRUE(await_halt(child, freezes));
+		disk_resume();
+		EXPECT_TRUE(stands_still(self->device, &cursor, self->pair.rx));
+		EXPECT_EQ(0, cursor.got);
+		EXPECT_STREQ("", finish(child, &cursor, self->pair.rx, freezes));
+	}
+}
+
+/* Who has asked a server that does not answer stands still when that does. */
+TEST_F(stop, at_a_server)
+{
+	static struct hung hung;
+	struct part part = of_file(&self->file, 0, 64 * KIB);
+	int freezes;
+
+	hung_make_lying(&hung, GIB, GIB, false, true, false);
+	part.segment.fd = hung.fd;
+	part.want.seed = HUNG_SEED;
+	for (freezes = 0; freezes < 2; freezes++) {
+		struct cursor cursor = { .parts = &part, .nr = 1 };
+		const unsigned int asked = hung.asked;
+		pid_t child, worker;
+
+		hung_answer(&hung, false);
+		child = child_fork(self->device, self->pair.tx, &part);
+		ASSERT_TRUE(hung_await(&hung, asked + 1));
+		worker = thread_of(child, COLD_WORKER);
+		ASSERT_LT(0, worker);
+		halt(child, freezes);
+		/* It was called away, and may not come before the answer. */
+		ASSERT_TRUE(await_state(worker, 'D'));
+		hung_answer_late(&hung);
+		ASSERT_TRUE(await_halt(child, freezes));
+		EXPECT_TRUE(stands_still(self->device, &cursor, self->pair.rx));
+		EXPECT_EQ(0, cursor.got);
+		EXPECT_STREQ("", finish(child, &cursor, self->pair.rx, freezes));
+	}
+	hung_end(&hung);
 }
 
 static void submit_and_stay(void *argument)
@@ -118,13 +200,11 @@ TEST_F(stop, frozen_before_a_worker)
 	struct cursor cursor = { .parts = &self->part, .nr = 1 };
 	pid_t child = child_trace(submit_and_stay, self);
 
-	freeze(child);
+	halt(child, true);
 	ASSERT_EQ(0, ptrace(PTRACE_DETACH, child, NULL, NULL));
-	await_frozen();
-	child_drain(&cursor, self->pair.rx, SIZE);
+	ASSERT_TRUE(await_halt(child, true));
+	EXPECT_TRUE(stands_still(self->device, &cursor, self->pair.rx));
 	EXPECT_EQ(0, threads(child, HOT_WORKER));
-	EXPECT_GT(SIZE, cursor.got);
-	EXPECT_EQ(1, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
 	ASSERT_TRUE(write_text(GROUP "/cgroup.freeze", "0"));
 	EXPECT_TRUE(cursor_take(&cursor, self->pair.rx, SIZE - cursor.got));
 	EXPECT_STREQ("", cursor_verdict(&cursor, SIZE));
