@@ -4,7 +4,6 @@
  * a transfer is over when it has got rid of them, no sooner and not much later.
  */
 #include <linux/tcp.h>
-#include <linux/tls.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -13,12 +12,12 @@
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/records.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
 #define SEED	402U
 #define SIZE	MIB
-#define BUFFER	8192
 #define RECORD	16384ULL	/* the most a record holds */
 #define OVERHEAD	(5 + 8 + 16)	/* of a record of TLS 1.2 */
 #define STEP	1024
@@ -45,31 +44,6 @@ FIXTURE_TEARDOWN(tls_full)
 	file_close(&self->file);
 	close(self->device);
 	EXPECT_STREQ("", watch_end(&self->watch));
-}
-
-/* The peer takes the records as they are. */
-static void open_sender(struct pair *pair)
-{
-	pair_open(pair, TCP4, BUFFER);
-	if (tls_start(pair->tx, TLS_TX, TLS))
-		die("kernel TLS");
-	set_nonblocking(pair->rx);
-}
-
-/* Bytes that TLS takes before it says that there is no room. */
-static uint64_t taken(FIXTURE_DATA(tls_full) *self)
-{
-	const struct part part = of_file(&self->file, 0, 0);
-	struct zcopy_completion done;
-	struct pair pair;
-
-	open_sender(&pair);
-	set_nonblocking(pair.tx);
-	if (send_parts(self->device, pair.tx, &part, 1, 0, &done) ||
-	    done.error != -EAGAIN)
-		die("the socket is not full");
-	pair_close(&pair);
-	return done.bytes;
 }
 
 /* Bytes that the socket got from TLS. */
@@ -113,12 +87,14 @@ static bool read_until_all_is_in(const struct pair *pair, uint64_t total)
 /* Of the room that there is in the end nobody has to wait for all. */
 TEST_F(tls_full, over_when_all_is_in)
 {
-	const struct part part = of_file(&self->file, 0, taken(self));
+	const struct part all = of_file(&self->file, 0, 0);
+	const struct part part = of_file(&self->file, 0,
+					 records_taken(self->device, &all));
 	const uint64_t records = (part.want.len + RECORD - 1) / RECORD;
 	const uint64_t total = part.want.len + records * OVERHEAD;
 	struct pair pair;
 
-	open_sender(&pair);
+	records_open(&pair);
 	submit_one(self->device, pair.tx, &part, 1);
 	/* TLS still holds some of it. */
 	ASSERT_GT(total, in_socket(pair.tx));
