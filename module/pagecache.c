@@ -276,13 +276,17 @@ static void drop_unused(struct file *file, pgoff_t first, pgoff_t end)
 		struct folio *folio = filemap_get_folio(mapping, first);
 		bool spare = IS_ERR(folio);
 		pgoff_t next = first + 1;
+		int err = 0;
 
 		if (!IS_ERR(folio)) {
-			folio_wait_locked(folio);
+			err = folio_wait_locked_killable(folio);
 			next = folio_next_index(folio);
 			spare = zcopy_pagecache_used(folio);
 			folio_put(folio);
 		}
+		/* Whose process ends drops nothing, and does not stay for the disk. */
+		if (err)
+			break;
 		if (spare) {
 			drop_pages(file, run, first);
 			run = next;
@@ -298,7 +302,7 @@ static void drop_unused(struct file *file, pgoff_t first, pgoff_t end)
  * @first: page offset of the first page
  * @end:   page offset behind the last one
  *
- * Context: process; sleeps for the disk.
+ * Context: process; sleeps for the disk, unless it is killed.
  */
 void zcopy_pagecache_drop(struct file *file, pgoff_t first, pgoff_t end)
 {
