@@ -97,8 +97,10 @@ static int answer_to(struct hung *hung, const struct fuse_in_header *in,
 		answer->init.minor = 31;
 		answer->init.max_readahead = 128 * KIB;
 		answer->init.max_write = 64 * KIB;
+		if (hung->async)
+			answer->init.flags |= FUSE_ASYNC_READ;
 		if (hung->mapped) {
-			answer->init.flags = FUSE_INIT_EXT;
+			answer->init.flags |= FUSE_INIT_EXT;
 			answer->init.flags2 = ALLOW_MMAP >> 32;
 		}
 		return sizeof(answer->init);
@@ -258,6 +260,12 @@ void hung_make_listening(struct hung *hung)
 	start(hung, false);
 }
 
+void hung_make_async(struct hung *hung)
+{
+	*hung = (struct hung){ .size = GIB, .content = GIB, .async = true };
+	start(hung, false);
+}
+
 void hung_make_fresh(struct hung *hung, uint64_t size, uint64_t content)
 {
 	*hung = (struct hung){
@@ -284,6 +292,13 @@ void hung_make_lying(struct hung *hung, uint64_t size, uint64_t content,
 		.answers = true,
 	};
 	start(hung, false);
+}
+
+void hung_abort(void)
+{
+	/* Its file is open: there is nothing but the end of all requests. */
+	if (!umount2(PLACE, MNT_FORCE) || errno != EBUSY)
+		die("abort " PLACE);
 }
 
 void hung_end(struct hung *hung)

@@ -22,6 +22,7 @@ struct hung {
 	bool seeks;		/* it tells where the content ends */
 	bool direct;		/* its file is in no page cache ... */
 	bool mapped;		/* ... and can be mapped */
+	bool async;		/* nobody waits where a read is asked for */
 	bool fresh;		/* it has new content for each who opens it */
 	unsigned int opened;	/* times */
 	uint64_t unanswered[10];	/* the last request that got no answer */
@@ -39,6 +40,8 @@ void hung_make(struct hung *hung);
 void hung_make_apart(struct hung *hung);
 /* The same, without a page cache; it says -EINTR to who is called away. */
 void hung_make_listening(struct hung *hung);
+/* One whose reads are waited for where they are needed: who does can be killed. */
+void hung_make_async(struct hung *hung);
 /*
  * The same, with an answer to everybody: each who opens the file reads so many bytes,
  * with the pattern of hung_seed(), of a file that says that it has a size.
@@ -50,6 +53,8 @@ uint32_t hung_seed(const struct hung *hung);
 /* One that answers: its file says that it has a size, and has other bytes. */
 void hung_make_lying(struct hung *hung, uint64_t size, uint64_t content,
 		     bool seeks, bool direct, bool mapped);
+/* Whoever waits for it waits in vain, and hears of that. */
+void hung_abort(void);
 /* Before the process ends; nobody has the file open any more. */
 void hung_end(struct hung *hung);
 /* True when the server comes to have been asked so often to read or write. */
