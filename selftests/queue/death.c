@@ -15,9 +15,13 @@
 
 #include "kselftest_harness.h"
 
+#include "lib/breaker.h"
 #include "lib/call.h"
 #include "lib/disk.h"
 #include "lib/door.h"
+#include "lib/hung.h"
+#include "lib/parameter.h"
+#include "lib/records.h"
 #include "lib/submit.h"
 #include "lib/threads.h"
 #include "lib/watch.h"
@@ -33,12 +37,17 @@ FIXTURE(death)
 	struct file file;
 	struct part part;
 	struct pair pair;
+	unsigned int cold_workers;
 	int device;
 };
 
 FIXTURE_SETUP(death)
 {
 	disk_resume();		/* if a test before this one was killed */
+	ASSERT_EQ(0, run("modprobe tls"));
+	/* The least: of one filesystem two of them may wait. */
+	self->cold_workers = parameter_get("cold_workers");
+	ASSERT_EQ(0, parameter_set("cold_workers", 4));
 	watch_begin(&self->watch);
 	file_make(&self->file, XFS, SIZE, SEED);
 	self->part = of_file(&self->file, 0, 0);
@@ -49,6 +58,7 @@ FIXTURE_SETUP(death)
 FIXTURE_TEARDOWN(death)
 {
 	disk_resume();
+	ASSERT_EQ(0, parameter_set("cold_workers", self->cold_workers));
 	close(self->device);
 	pair_close(&self->pair);
 	EXPECT_STREQ("", file_intact(&self->file));
@@ -116,118 +126,271 @@ static void end_by(enum end end)
 		pause();
 }
 
-enum { SPACE, DISK, WRITTEN, FLYING, STATES };
+/* What transfers wait for; those that were taken whole come last. */
+enum state {
+	SPACE,
+	ROOM,		/* in a pipe */
+	LEASED,		/* as SPACE, and it has a lease */
+	DISK,
+	WRITTEN,	/* the same, in a worker, to go on to a file */
+	DROPPED,	/* cancelled, for what was asked of the disk, to drop it */
+	TO_DROP,	/* ditto, and for a worker */
+	ANSWER,		/* of a file's server, which gives none */
+	RECORDS,	/* in kernel TLS, for room in its socket */
+	BROKEN,		/* its release, and so does who wants to change the file */
+	FLYING,		/* its release */
+	STATES,
+};
 
-/* In the child: bring transfers into every state, and say so. */
-static void submit_states(FIXTURE_DATA(death) *self, const struct part *parts,
-			  const int *targets, int report)
+static const uint32_t flags_of[STATES] = {
+	[LEASED] = ZCOPY_LEASE,
+	[DROPPED] = ZCOPY_NOCACHE | ZCOPY_SYNC,
+	[TO_DROP] = ZCOPY_NOCACHE | ZCOPY_SYNC,
+	[BROKEN] = ZCOPY_LEASE | ZCOPY_SYNC,
+	[FLYING] = ZCOPY_SYNC,
+};
+
+/* What there is for them: their parts, where they go, and who keeps them waiting. */
+struct scene {
+	struct file cold, target, leased, broken;
+	struct part parts[STATES];
+	struct pair pairs[STATES];
+	struct hung hung;
+	struct breaker breaker;
+	struct pair order;
+	int device;
+};
+
+static struct part part_of(struct scene *scene, enum state state,
+			   const struct file *file)
 {
-	struct zcopy_transfer transfer;
-	int i;
+	struct part part = of_file(file, 0, 0);
 
-	for (i = 0; i < FLYING; i++)
-		submit_one(self->device, targets[i], &parts[i], i);
-	transfer = transfer_of(targets[FLYING], &parts[FLYING], 1, FLYING);
-	transfer.flags = ZCOPY_SYNC;
-	submit_all(self->device, &transfer, 1);
-	if (!disk_await_readers(2) || !await_accepted(targets[FLYING], MIB) ||
-	    write(report, "", 1) != 1)
+	switch (state) {
+	case LEASED:
+		return of_file(&scene->leased, 0, 0);
+	case DISK ... TO_DROP:
+		return of_file(&scene->cold, (state - DISK) * MIB, SMALL);
+	case ANSWER:
+		part.segment = (struct zcopy_segment){ .fd = scene->hung.fd, .len = PAGE };
+		return part;
+	case RECORDS:
+		return of_file(file, 0, records_taken(scene->device, &part));
+	case BROKEN:
+		return of_file(&scene->broken, 0, MIB);
+	case FLYING:
+		return of_file(file, 0, MIB);
+	default:
+		return part;
+	}
+}
+
+static void open_target(struct pair *pair, enum state state)
+{
+	int ends[2];
+
+	switch (state) {
+	case SPACE:
+	case LEASED:
+		pair_open(pair, TCP4, SMALL);
+		break;
+	case ROOM:
+		if (pipe2(ends, O_CLOEXEC))
+			die("pipe");
+		*pair = (struct pair){ .tx = ends[1], .rx = ends[0] };
+		break;
+	case RECORDS:
+		records_open(pair);
+		break;
+	case BROKEN:
+	case FLYING:
+		roomy_open(pair, WIRE4);
+		break;
+	default:
+		pair_open(pair, UNIX, 0);
+	}
+}
+
+static void scene_make(struct scene *scene, FIXTURE_DATA(death) *self, bool stubborn)
+{
+	enum state state;
+
+	scene->device = self->device;
+	file_make(&scene->cold, EXT4, 4 * MIB, SEED + 1);
+	file_chill(&scene->cold);
+	file_make(&scene->target, EXT4, PAGE, SEED + 2);
+	file_make(&scene->leased, XFS, SIZE, SEED + 3);
+	file_seal(&scene->leased);
+	file_make(&scene->broken, XFS, SIZE, SEED + 4);
+	file_seal(&scene->broken);
+	if (stubborn)
+		hung_make(&scene->hung);
+	else
+		hung_make_async(&scene->hung);
+	for (state = 0; state < STATES; state++) {
+		scene->parts[state] = part_of(scene, state, &self->file);
+		open_target(&scene->pairs[state], state);
+	}
+	pair_open(&scene->order, UNIX, 0);
+	disk_suspend();
+}
+
+static void scene_close(struct scene *scene)
+{
+	enum state state;
+
+	disk_resume();
+	hung_abort();
+	/* The folios of what a peer has not acknowledged go with it. */
+	for (state = 0; state < STATES; state++)
+		pair_close(&scene->pairs[state]);
+	pair_close(&scene->order);
+	hung_end(&scene->hung);
+	file_close(&scene->cold);
+	file_close(&scene->target);
+	file_close(&scene->leased);
+	file_close(&scene->broken);
+}
+
+/* In the child: bring transfers into every state, say so, and wait for the order. */
+static void submit_states(struct scene *scene)
+{
+	const struct pair *pairs = scene->pairs;
+	struct zcopy_transfer transfer;
+	struct zcopy_completion done;
+	enum state state;
+	char byte;
+
+	for (state = 0; state < STATES; state++) {
+		transfer = transfer_of(state == WRITTEN ? scene->target.rw :
+				       pairs[state].tx, &scene->parts[state], 1,
+				       state);
+		transfer.flags = flags_of[state];
+		submit_all(scene->device, &transfer, 1);
+		if (state != TO_DROP)
+			continue;
+		/* One worker waits for the disk, one more then: there is none for both. */
+		if (!disk_await_readers(4) ||
+		    cancel_user_data(scene->device, DROPPED) != 1 ||
+		    cancel_user_data(scene->device, TO_DROP) != 1 ||
+		    !disk_await_readers(5))
+			die("nothing comes to be dropped");
+	}
+	if (!await_accepted(pairs[BROKEN].tx, MIB) ||
+	    !await_accepted(pairs[FLYING].tx, MIB) ||
+	    reap_now(scene->device, &done, 1) ||
+	    write(scene->order.tx, "", 1) != 1 ||
+	    read(scene->order.tx, &byte, 1) != 1)
 		die("the transfers do not come into their states");
 }
 
 /* Each is told once, for what it came to. */
-static void expect_told(struct __test_metadata *_metadata,
+static void expect_told(struct __test_metadata *_metadata, const struct scene *scene,
 			const struct zcopy_completion *done)
 {
-	unsigned int seen[STATES] = {}, i;
+	unsigned int seen = 0, i;
 
 	for (i = 0; i < STATES; i++) {
-		ASSERT_GT(STATES, done[i].user_data);
-		seen[done[i].user_data]++;
-		EXPECT_EQ(0, done[i].flags & ZCOPY_C_RELEASED);
-		EXPECT_EQ(done[i].user_data == FLYING ? 0 : -ECANCELED,
-			  done[i].error);
-		if (done[i].user_data == FLYING)
-			EXPECT_EQ(MIB, done[i].bytes);
+		const uint64_t state = done[i].user_data;
+		const uint32_t flags = done[i].flags;
+
+		ASSERT_GT(STATES, state);
+		seen |= 1U << state;
+		EXPECT_EQ(state >= RECORDS ? 0 : -ECANCELED, done[i].error);
+		if (state >= RECORDS)
+			EXPECT_EQ(scene->parts[state].want.len, done[i].bytes);
+		/* Nothing but its pages keeps what is to be dropped. */
+		EXPECT_EQ(state == DROPPED || state == TO_DROP,
+			  !!(flags & ZCOPY_C_RELEASED));
+		EXPECT_EQ(state == BROKEN, !!(flags & ZCOPY_C_LEASE_BROKEN));
 	}
-	for (i = 0; i < STATES; i++)
-		EXPECT_EQ(1, seen[i]);
+	EXPECT_EQ((1U << STATES) - 1, seen);
+}
+
+/* Leases end with their process: who waits, and who comes, has the file. */
+static void expect_no_leases(struct __test_metadata *_metadata, struct scene *scene)
+{
+	uint64_t since = 0;
+
+	EXPECT_EQ(0, breaker_finish(&scene->breaker));
+	while (open_nonblocking(&scene->leased, O_WRONLY))
+		ASSERT_TRUE(patience(&since));
 }
 
 /*
  * A process ends, with transfers in every state. Those who share its context hear
- * of each of them, once; nothing is left. Returns what wait(2) says of it.
+ * of each of them, once; nothing is left. Where a server is stubborn the process
+ * stays until that is over, and one of its transfers. Returns what wait(2) says of it.
  */
-static int expect_end(struct __test_metadata *_metadata,
-		      FIXTURE_DATA(death) *self, enum end end, pid_t *process)
+static int expect_end(struct __test_metadata *_metadata, FIXTURE_DATA(death) *self,
+		      enum end end, bool stubborn, pid_t *process)
 {
-	struct zcopy_completion done[STATES];
-	struct file cold, target;
-	struct part parts[STATES];
-	struct pair disk, wire;
-	int report[2], status;
+	struct zcopy_completion done[STATES], more;
+	const size_t at_once = STATES - stubborn;
+	struct scene scene;
 	pid_t child;
+	int status;
 	char byte;
 
-	file_make(&cold, EXT4, SIZE, SEED + 1);
-	file_make(&target, EXT4, PAGE, SEED + 2);
-	file_chill(&cold);
-	roomy_open(&wire, WIRE4);
-	pair_open(&disk, UNIX, 0);
-	parts[SPACE] = self->part;
-	parts[DISK] = of_file(&cold, 0, 0);
-	parts[WRITTEN] = of_file(&cold, MIB, 1000);
-	parts[FLYING] = of_file(&self->file, 0, MIB);
-	ASSERT_EQ(0, pipe(report));
-	disk_suspend();
+	scene_make(&scene, self, stubborn);
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
-		const int targets[] = { self->pair.tx, disk.tx, target.rw,
-					wire.tx };
-
-		submit_states(self, parts, targets, report[1]);
+		submit_states(&scene);
 		end_by(end);
 	}
 	*process = child;
-	ASSERT_EQ(1, read(report[0], &byte, 1));
+	ASSERT_EQ(1, read(scene.order.rx, &byte, 1));
+	ASSERT_TRUE(hung_await(&scene.hung, 1));
+	breaker_start(&scene.breaker, &scene.broken, OPEN_WRITE);
+	ASSERT_TRUE(breaker_waits(&scene.breaker));
+	ASSERT_EQ(1, write(scene.order.rx, "", 1));
 	if (end == KILL)
 		ASSERT_EQ(0, kill(child, SIGKILL));
 	/* The disk is not waited for, nor the peer. */
-	EXPECT_EQ(STATES, reap(self->device, done, STATES));
+	EXPECT_EQ(at_once, reap(self->device, done, at_once));
+	expect_no_leases(_metadata, &scene);
+	EXPECT_EQ(0, reap_now(self->device, &more, 1));
+	if (stubborn) {
+		hung_abort();
+		EXPECT_EQ(1, reap(self->device, &done[at_once], 1));
+	}
 	EXPECT_TRUE(await_threads(child, HOT_WORKER, 0));
 	EXPECT_TRUE(await_threads(child, COLD_WORKER, 0));
 	if (end == EXEC || end == EXEC_BY_THREAD)
 		ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(child, waitpid(child, &status, 0));
-	disk_resume();
-	expect_told(_metadata, done);
-	EXPECT_EQ(0, reap_now(self->device, done, 1));
-	/* The folios of what the peer has not acknowledged. */
-	pair_close(&wire);
-	pair_close(&disk);
-	pair_close(&self->pair);
+	expect_told(_metadata, &scene, done);
+	EXPECT_EQ(0, reap_now(self->device, &more, 1));
+	scene_close(&scene);
 	EXPECT_TRUE(await_active(0));
-	pair_open(&self->pair, TCP4, SMALL);
-	close(report[0]);
-	close(report[1]);
-	file_close(&cold);
-	file_close(&target);
 	return status;
 }
 
-TEST_F(death, ends)
+static void expect_ends(struct __test_metadata *_metadata, FIXTURE_DATA(death) *self,
+			bool stubborn)
 {
 	enum end end;
 	pid_t child;
 
 	for (end = 0; end < ENDS; end++) {
-		int status = expect_end(_metadata, self, end, &child);
+		int status = expect_end(_metadata, self, end, stubborn, &child);
 
 		TH_LOG("%s: %#x", names[end], status);
 		EXPECT_EQ(end == EXIT ? 0 : end == CORE ? SIGABRT : SIGKILL,
 			  status & ~WCOREFLAG);
 	}
+}
+
+TEST_F(death, ends)
+{
+	expect_ends(_metadata, self, false);
+}
+
+/* One of its workers is where not even SIGKILL is heard. */
+TEST_F(death, ends_beside_a_stubborn_server)
+{
+	expect_ends(_metadata, self, true);
 }
 
 /* "" when the file is all of a core dump. */
@@ -277,7 +440,7 @@ TEST_F(death, dumps_core)
 	ASSERT_EQ(0, getrlimit(RLIMIT_CORE, &limit));
 	ASSERT_EQ(0, setrlimit(RLIMIT_CORE, &all));
 	ASSERT_TRUE(write_text(PATTERN, pattern));
-	status = expect_end(_metadata, self, CORE, &child);
+	status = expect_end(_metadata, self, CORE, false, &child);
 	EXPECT_TRUE(write_text(PATTERN, before));
 	ASSERT_EQ(0, setrlimit(RLIMIT_CORE, &limit));
 	EXPECT_TRUE(WIFSIGNALED(status));
@@ -317,5 +480,6 @@ TEST_F(death, last_thread_with_an_idle_worker)
 int main(int argc, char **argv)
 {
 	disk_make();
+	break_time_long();
 	return test_harness_run(argc, argv);
 }
