@@ -477,6 +477,69 @@ TEST_F(death, last_thread_with_an_idle_worker)
 	EXPECT_TRUE(await_active(0));
 }
 
+/*
+ * In the child: makes workers of both kinds and has them leave, for ever. A context
+ * that others have open, too, goes on.
+ */
+static void begin_for_ever(FIXTURE_DATA(death) *self, bool shared, int report)
+{
+	struct zcopy_completion done[3];
+	struct file target;
+	struct pair pairs[2];
+	int i;
+
+	file_make(&target, TMPFS, PAGE, SEED + 1);
+	for (;;) {
+		int device = shared ? dup(self->device) : device_open();
+
+		for (i = 0; i < 2; i++) {
+			pair_open(&pairs[i], TCP4, SMALL);
+			submit_one(device, pairs[i].tx, &self->part, i);
+		}
+		submit_one(device, target.rw, &self->part, 2);
+		if (cancel_all(device) < 2 || reap(device, done, 3) != 3)
+			die("the transfers do not end");
+		close(device);
+		for (i = 0; i < 2; i++)
+			pair_close(&pairs[i]);
+		if (write(report, "", 1) != 1)
+			die("report");
+	}
+}
+
+/* At any moment of that nothing is lost but what the process would have been told. */
+TEST_F(death, killed_as_workers_come_and_go)
+{
+	unsigned int i, rounds = 0;
+
+	for (i = 0; i < how_often(200); i++) {
+		struct zcopy_completion done[3];
+		char bytes[100];
+		int report[2];
+		pid_t child;
+		int status;
+
+		ASSERT_EQ(0, pipe2(report, O_CLOEXEC));
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child)
+			begin_for_ever(self, i % 2, report[1]);
+		/* In the first round, or later. */
+		usleep(random() % (100000 * slowdown()));
+		ASSERT_EQ(0, kill(child, SIGKILL));
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		EXPECT_EQ(SIGKILL, status);
+		close(report[1]);
+		while (read(report[0], bytes, 1) == 1)
+			rounds++;
+		close(report[0]);
+		EXPECT_TRUE(await_active(0));
+		EXPECT_GE(3, reap_now(self->device, done, 3));
+		EXPECT_EQ(0, reap_now(self->device, done, 1));
+	}
+	TH_LOG("%u rounds", rounds);
+}
+
 int main(int argc, char **argv)
 {
 	disk_make();
