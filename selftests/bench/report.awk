@@ -4,6 +4,7 @@
 #
 #   count RUN METHOD UNITS USER KERNEL MOVED FILLED
 #   latency RUN METHOD alone|beside-cold|beside-hung RESPONSES MEDIAN P99 MAX COLD-KIB
+#   busy METHOD MIB
 #   release KIB TRANSFERS MEDIAN P90 P99 MAX
 #   cold METHOD MILLISECONDS THREADS REQUESTS
 #
@@ -71,6 +72,11 @@ $1 == "cold" {
 	add("cold" SUBSEP $2 SUBSEP "ms", $3)
 }
 
+$1 == "busy" {
+	remember("busy", $2)
+	add("busy" SUBSEP $2 SUBSEP "mib", $3)
+}
+
 $1 == "release" {
 	if (!releases++)
 		releases_text = sprintf("\nrelease: microseconds from the last ACK\n" \
@@ -111,6 +117,16 @@ function print_latencies(run,    i, key) {
 	}
 }
 
+function print_busy(    i, key) {
+	print "\nbusy: MiB a second of two threads"
+	printf "  %-28s %10s %7s\n", "method", "MiB/s", "spread"
+	for (i = 0; i < size["busy"]; i++) {
+		key = "busy" SUBSEP names["busy", i] SUBSEP "mib"
+		printf "  %-28s %10.1f %6.1f%%\n", names["busy", i], median(key),
+			spread(key)
+	}
+}
+
 # ratio NAME MEASURED TARGET OK|MISS, of column's medians in one run.
 function ratio(run, column, over, under, relation, target,    a, b, value, met) {
 	a = run SUBSEP over SUBSEP column
@@ -140,6 +156,8 @@ END {
 	}
 	for (i = 0; i < size["latencies"]; i++)
 		print_latencies(names["latencies", i])
+	if (size["busy"])
+		print_busy()
 	printf "%s%s", colds_text, releases_text
 
 	print ""
@@ -175,5 +193,6 @@ END {
 	      "<=", 1.3)
 	ratio("latency", "p99", "zcopy-queue beside-hung", "zcopy-queue alone",
 	      "<=", 1.2)
+	ratio("busy", "mib", "queue", "zcopy-send", ">=", 1)
 	ratio("cold", "ms", "zcopy-queue", "64-threads", "<=", 1)
 }

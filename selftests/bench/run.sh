@@ -5,7 +5,7 @@
 # project aims at. A target that is missed is no failure.
 #
 #   run.sh -k KERNEL -m MODULE -b PROGRAMS [-p] [-r REPEATS] [-c CARD]
-#          [-f ext4|xfs] [large|small|concurrent|cancel|latency|cold|release...]
+#          [-f ext4|xfs] [large|small|concurrent|cancel|latency|busy|cold|release...]
 #
 #   -k  a folder made by ../vm/kernel.sh
 #   -m  the zcopy.ko to measure
@@ -42,7 +42,7 @@ while getopts k:m:b:pr:c:f: option; do
 done
 shift $((OPTIND - 1))
 [[ -n $kernel && -n $module && -n $programs ]] || usage
-[[ $# -gt 0 ]] || set -- large small concurrent cancel latency cold release
+[[ $# -gt 0 ]] || set -- large small concurrent cancel latency busy cold release
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
@@ -104,6 +104,12 @@ vm() {
 	sed 's/^latency /&latency /' "$results/output" >>"$results/measured"
 }
 
+# Both ends in one VM, where the kernel copies: what is compared is who does the work.
+busy() {
+	say "bench: busy"
+	vm -t 1800 "$kernel" "$module" "$programs/busy /run/zcopy/xfs 10 $repeats"
+}
+
 # A disk that does about 50 operations a second, with one file on it.
 latency() {
 	say "bench: latency"
@@ -143,7 +149,7 @@ release() {
 
 for benchmark; do
 	case $benchmark in
-	large | small | concurrent | cancel | latency | cold | release) "$benchmark" ;;
+	large | small | concurrent | cancel | latency | busy | cold | release) "$benchmark" ;;
 	*) usage ;;
 	esac
 done
