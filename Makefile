@@ -80,8 +80,8 @@ Verbs:
 Variables:
   KERNEL=<version>  a Debian kernel, for demo, check, vm and modules: whole, like
                     6.12.1+deb13, or the newest that begins so, like 7.3; of
-                    another suite like 6.12/trixie. Default: in the VM the newest
-                    6.12 of this host's suite
+                    another suite like 6.12/trixie; or newest, of all that Debian
+                    has. Default: in the VM the newest 6.12 of this host's suite
   KERNEL=all        check: one after the other, with a table at the end
   KDIR=<folder>     kernel headers to build and install the module with
   DEBUG=yes         vm: in the kernel of check-debug

@@ -149,6 +149,7 @@ gets 7.3.4+deb13-amd64 7.3
 printf 'Package: *\nPin: release n=trixie*\nPin-Priority: -1\n' >"$work/preferences"
 echo 'APT::Default-Release "bookworm";' >>"$APT_CONFIG"
 gets '7.3.4+deb13-amd64 7.3.4-1~bpo13+1' 7.3
+gets 7.3.4+deb13-amd64 newest
 
 # The archive has a newer one than the lists, and the older one no longer.
 host trixie

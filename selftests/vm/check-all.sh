@@ -8,7 +8,7 @@
 source "$(dirname "$0")/packages.sh"
 
 # This host's 6.12, that of the newest suite, and its newest of all.
-kernels=(6.12 "6.12/$newest_suite" "7.3/$newest_suite")
+kernels=(6.12 "6.12/$newest_suite" newest)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT

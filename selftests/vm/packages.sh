@@ -150,8 +150,9 @@ begin_again() {
 }
 
 # Sets release to that, as uname -r would say it, of the kernel that KERNEL names:
-# whole, or by the beginning, like 7.3, which is the newest of these. Without KERNEL
-# of the newest 6.12. Sets it to nothing when apt does not know one.
+# whole, or by the beginning, like 7.3, which is the newest of these, or by the word
+# newest. Without KERNEL of the newest 6.12. Sets it to nothing when apt does not know
+# one.
 find_release() {
 	local wanted=${KERNEL%/*} meta
 
@@ -166,9 +167,10 @@ find_release() {
 	fi
 	wanted=${wanted#linux-image-}
 	wanted=${wanted%-amd64}
+	[[ $wanted != newest ]] || wanted=''
 	release=$(package_names "linux-headers-$wanted" |
 		sed -nE 's/^linux-headers-([0-9.]+(\+[a-z0-9.]+)?-amd64)$/\1/p' |
-		awk -v wanted="$wanted" 'index($0, wanted) == 1 &&
+		awk -v wanted="$wanted" 'wanted == "" || index($0, wanted) == 1 &&
 			substr($0, length(wanted) + 1) ~ /^[.+-]/' |
 		sort -V | tail -n 1)
 }
@@ -179,10 +181,11 @@ choose_kernel() {
 	local major minor
 
 	KERNEL=${KERNEL:-}
+	[[ $KERNEL != newest ]] || KERNEL=newest/$newest_suite
 
 	[[ $(dpkg --print-architecture) == amd64 ]] ||
 		die "the VM needs a Debian host of architecture amd64"
-	if [[ -n $KERNEL ]]; then
+	if [[ -n $KERNEL && $KERNEL != newest/* ]]; then
 		[[ $KERNEL =~ ^(linux-image-)?([0-9]+)\.([0-9]+)([.+-][0-9A-Za-z.+~-]*)?(/[a-z]+)?$ ]] ||
 			die "KERNEL=$KERNEL is not a kernel version"
 		major=${BASH_REMATCH[2]} minor=${BASH_REMATCH[3]}
