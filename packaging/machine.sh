@@ -64,7 +64,7 @@ arguments=(
 machine=(
 	"$emulator" -machine q35 -accel "$accelerator" -cpu max -smp 2 -m 2G
 	-no-user-config -nodefaults -display none -no-reboot
-	-drive "if=none,id=root,format=raw,cache=unsafe,discard=unmap,file=$image"
+	-drive "if=none,id=root,format=raw,cache=unsafe,discard=unmap,werror=report,file=$image"
 	-device "virtio-blk-pci,drive=root"
 	-chardev "stdio,id=report,signal=off"
 	-serial "file:$console" -serial chardev:report

@@ -90,9 +90,10 @@ arguments=(
 	"zcopy.init=$vm_dir/init.sh" "zcopy.kernel=$kernel" "zcopy.run=$run"
 )
 
+# A host's disk that is full is an error in the VM: QEMU would wait for room, for ever.
 drive() {
 	printf '%s\n' \
-		-drive "if=none,id=$1,format=raw,cache=unsafe,discard=unmap,file=$2$3" \
+		-drive "if=none,id=$1,format=raw,cache=unsafe,discard=unmap,werror=report,file=$2$3" \
 		-device "virtio-blk-pci,drive=$1,serial=$1"
 }
 mapfile -t drives < <(
