@@ -13,7 +13,10 @@
 
 #include "lib/breaker.h"
 #include "lib/call.h"
+#include "lib/door.h"
+#include "lib/late.h"
 #include "lib/rest.h"
+#include "lib/setting.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
 
@@ -150,31 +153,30 @@ TEST_F(rest, call)
 }
 
 #define STREAMS	(1000 / slowdown())
+#define LOCKED	(100 / slowdown())	/* each by a thread */
 #define TINY	4096		/* of a socket buffer */
+#define LITTLE	(32 * KIB)	/* bytes that a socket and a pipe have room for */
 #define SELDOM	3500		/* ms; less than from one look to the next */
 
 FIXTURE(many)
 {
 	struct watch watch;
 	struct file file;
-	struct part part;
 	struct pair *pairs;
+	struct pair hog;
 	int device;
+	int nr;			/* of them that are open */
 };
 
 FIXTURE_SETUP(many)
 {
-	int i;
-
+	setting_restore();
 	watch_begin(&self->watch);
 	descriptors_allow(2 * STREAMS + 200);
 	self->device = device_open();
 	file_make(&self->file, XFS, SIZE, SEED);
-	self->part = of_file(&self->file, 0, 0);
 	self->pairs = calloc(STREAMS, sizeof(*self->pairs));
 	ASSERT_NE(NULL, self->pairs);
-	for (i = 0; i < STREAMS; i++)
-		pair_open(&self->pairs[i], i % 2 ? UNIX : TCP4, TINY);
 	rest_begin();
 }
 
@@ -184,11 +186,38 @@ FIXTURE_TEARDOWN(many)
 
 	rest_end();
 	close(self->device);
-	for (i = 0; i < STREAMS; i++)
+	for (i = 0; i < self->nr; i++)
 		pair_close(&self->pairs[i]);
 	free(self->pairs);
 	file_close(&self->file);
 	EXPECT_STREQ("", watch_end(&self->watch));
+}
+
+static void submit_to_each(FIXTURE_DATA(many) *self, uint64_t bytes)
+{
+	const struct part part = of_file(&self->file, 0, bytes);
+	int i;
+
+	for (i = 0; i < self->nr; i++)
+		submit_one(self->device, self->pairs[i].tx, &part, i);
+}
+
+static uint64_t waiting(FIXTURE_DATA(many) *self)
+{
+	return stats_of(self->device, ZCOPY_STATS_CONTEXT).active;
+}
+
+/* All of them go on, up to their ends. */
+static bool all_complete(FIXTURE_DATA(many) *self, uint64_t bytes)
+{
+	struct zcopy_completion done;
+	int i;
+
+	for (i = 0; i < self->nr; i++)
+		if (reap(self->device, &done, 1) != 1 || done.error ||
+		    done.bytes != bytes)
+			return false;
+	return true;
 }
 
 /*
@@ -197,14 +226,90 @@ FIXTURE_TEARDOWN(many)
  */
 TEST_F(many, queue)
 {
-	int i;
-
-	for (i = 0; i < STREAMS; i++)
-		submit_one(self->device, self->pairs[i].tx, &self->part, i);
+	for (self->nr = 0; self->nr < STREAMS; self->nr++)
+		pair_open(&self->pairs[self->nr], self->nr % 2 ? UNIX : TCP4, TINY);
+	submit_to_each(self, 0);
 	EXPECT_TRUE(comes_to_rest(0));
 	close(dup(self->device));
 	EXPECT_TRUE(rests(STREAMS / 2, SELDOM));
-	EXPECT_EQ(STREAMS, stats_of(self->device, ZCOPY_STATS_CONTEXT).active);
+	EXPECT_EQ(STREAMS, waiting(self));
 }
 
-TEST_HARNESS_MAIN
+/* An error that lies there is no reason to look. */
+TEST_F(many, errors)
+{
+	for (self->nr = 0; self->nr < STREAMS; self->nr++) {
+		pair_open(&self->pairs[self->nr], TCP4, TINY);
+		leave_error(self->pairs[self->nr].tx);
+	}
+	submit_to_each(self, 0);
+	EXPECT_TRUE(rests(0, SELDOM));
+	EXPECT_EQ(STREAMS, waiting(self));
+}
+
+/* Nobody is told when TCP has memory again. */
+TEST_F(many, no_memory)
+{
+	for (self->nr = 0; self->nr < STREAMS; self->nr++)
+		pair_open(&self->pairs[self->nr], TCP4, SMALL);
+	hog_open(&self->hog);
+	setting_set("1 1 1");
+	submit_to_each(self, LITTLE);
+	EXPECT_TRUE(rests(STREAMS, SELDOM));
+	EXPECT_EQ(STREAMS, waiting(self));
+	setting_restore();
+	pair_close(&self->hog);
+	EXPECT_TRUE(all_complete(self, LITTLE));
+}
+
+/* Who writes to a pipe what is late in coming. */
+struct writer {
+	int fd;
+	const char *page;
+};
+
+static void *write_late(void *argument)
+{
+	const struct writer *writer = argument;
+
+	if (write(writer->fd, writer->page, 1) != 1)
+		die("write to a pipe");
+	return NULL;
+}
+
+/* Nor when somebody gives back the lock of a pipe. */
+TEST_F(many, locked)
+{
+	struct writer *writers = calloc(LOCKED, sizeof(*writers));
+	pthread_t *threads = calloc(LOCKED, sizeof(*threads));
+	struct late late;
+	int ends[2], i;
+
+	ASSERT_TRUE(writers && threads);
+	late_make(&late, LOCKED * PAGE);
+	for (i = 0; i < LOCKED; i++) {
+		ASSERT_EQ(0, pipe(ends));
+		self->pairs[i] = (struct pair){ .tx = ends[1], .rx = ends[0] };
+		writers[i] = (struct writer){ ends[1], late.memory + i * PAGE };
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, write_late,
+					    &writers[i]));
+	}
+	self->nr = LOCKED;
+	ASSERT_TRUE(late_await(&late, LOCKED));
+	submit_to_each(self, LITTLE);
+	EXPECT_TRUE(rests(LOCKED, SELDOM));
+	EXPECT_EQ(LOCKED, waiting(self));
+	late_come(&late);
+	EXPECT_TRUE(all_complete(self, LITTLE));
+	for (i = 0; i < LOCKED; i++)
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+	late_close(&late);
+	free(threads);
+	free(writers);
+}
+
+int main(int argc, char **argv)
+{
+	setting_keep("/proc/sys/net/ipv4/tcp_mem");	/* pages */
+	return test_harness_run(argc, argv);
+}
