@@ -7,7 +7,7 @@
 # of a user with them in a fresh root tree of each suite of Debian: installs them,
 # boots that tree with its own kernel and systemd in a VM, where installed.sh looks
 # at them, boots the newest with Secure Boot, too, where signed.sh does, and purges
-# them. The last line is the sum.
+# them. Then DKMS has the module from a clone instead. The last line is the sum.
 
 # shellcheck source=selftests/vm/packages.sh
 source "$(dirname "$0")/../selftests/vm/packages.sh"
@@ -52,13 +52,18 @@ install() {
 		inside apt-get "${options[@]}" autoclean
 }
 
+# This tree's files, as a clone has them, in the new folder $1.
+copy_tree() {
+	mkdir "$1"
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C "$1"
+}
+
 # A zcopy-dkms with another module in it. Its file is set in upgrade.
 make_upgrade() {
 	local tree=$work/upgrade patch=$((${version##*.} + 1))
 
 	newer=${version%.*}.$patch
-	mkdir "$tree"
-	tar -c --exclude=./build --exclude=./.git . | tar -x -C "$tree"
+	copy_tree "$tree"
 	sed -i "s/^\(#define ZCOPY_VERSION_PATCH\t\).*/\1$patch/" "$tree/module/version.h"
 	sed -i "1s/(.*)/($newer)/" "$tree/debian/changelog"
 	sed -i "s/^PACKAGE_VERSION=.*/PACKAGE_VERSION=\"$newer\"/" "$tree/dkms.conf"
@@ -194,6 +199,24 @@ try_signed() {
 	look "/opt/signed.sh enrolled $dkms_key" -f "$work/firmware"
 }
 
+# From a clone, as Documentation/install.rst says, for the newest kernel.
+try_clone() {
+	local release source=/usr/src/zcopy-$version
+
+	release=$(releases | tail -n 1)
+	as_root cp -r "$work/clone" "$root/opt/"
+	echo "check: DKMS builds the module of a clone (a minute or two)"
+	check "$1: dkms add ." inside env -C /opt/clone dkms add .
+	check "$1: dkms install" inside dkms install "zcopy/$version" -k "$release"
+	check "$1: the module for $release is there" built "$release"
+	check "$1: DKMS has signed it" signed_by_dkms "$release"
+	check "$1: dkms remove" inside dkms remove "zcopy/$version" --all
+	check "$1: rm -r $source" as_root rm -r "$root$source"
+	as_root rm -rf "$root/opt/clone"
+	check "$1: no file is left of it" no_file_is_left
+	check "$1: no line is left of it" no_line_is_left
+}
+
 try_suite() {
 	local kernel=${kernels[$1]} clean
 
@@ -227,6 +250,7 @@ try_suite() {
 	check "$1: apt-get purge" inside apt-get -qq purge "${ours[@]}"
 	check "$1: no file is left" no_file_is_left
 	check "$1: no line is left in what dpkg, depmod and ldconfig know" no_line_is_left
+	try_clone "$1"
 	as_root rm -rf "$root"
 }
 
@@ -257,6 +281,7 @@ for package in "${ours[@]}"; do
 	debs+=("./$folder/${package}_"*.deb)
 done
 make_upgrade
+copy_tree "$work/clone"
 for suite_wanted in "${tried[@]}"; do
 	try_suite "$suite_wanted"
 done
