@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Runs in the VM of check.sh that has Secure Boot: what its kernel says of modules
-# that are signed by DKMS (zcopy, as it was installed), by a stranger (stranger.ko),
-# and by nobody (unsigned.ko).
+# that are signed with DKMS's key, by DKMS (zcopy, as it was installed) and by make
+# install (installed.ko), by a stranger (stranger.ko), and by nobody (unsigned.ko).
 #
 #   signed.sh import KEY PASSWORD   DKMS's KEY is not known, and is asked for
 #   signed.sh enrolled KEY          it is known
@@ -41,6 +41,9 @@ if [[ $step == enrolled ]]; then
 	check "mokutil --test-key" grep 'is already enrolled' <(mokutil --test-key "$key")
 	check "DKMS's is there after the boot" test -e /sys/module/zcopy
 	check "modprobe -r zcopy" modprobe -r zcopy
+	check "make install's" insmod ./installed.ko
+	check "zcopy stat" zcopy stat
+	check "rmmod zcopy" rmmod zcopy
 	check "modprobe zcopy" modprobe zcopy
 	check "zcopy stat" zcopy stat
 	# All but the mark of a module from outside the kernel.
@@ -49,6 +52,8 @@ if [[ $step == enrolled ]]; then
 else
 	rejected "DKMS's, whose key was not enrolled" 'module with unavailable key' \
 		modprobe zcopy
+	rejected "make install's, which has the same" 'module with unavailable key' \
+		insmod ./installed.ko
 	check "there is no device" test ! -e /dev/zcopy
 	check "mokutil --import" import
 fi
