@@ -387,10 +387,15 @@ static int is_refused(void *argument)
 	if (poll(&poller, 1, 0) ||
 	    stats_of(self->device, ZCOPY_STATS_CONTEXT).active)
 		return 101;
-	for (door = SEND; door < DOORS; door++)
-		if (hand_in(self, door, ZCOPY_SYNC | ZCOPY_RESUME, &done) ||
+	/* Rings that were closed interrupt who would wait in a call. */
+	for (door = SEND; door < DOORS; door++) {
+		if (hand_in(self, door, ZCOPY_NOTIFY | ZCOPY_RESUME, &done) ||
 		    done.error || done.bytes != 10)
 			return 102;
+		if (reap(self->device, &done, 1) != 1 || done.error ||
+		    !(done.flags & ZCOPY_C_RELEASED))
+			return 103;
+	}
 	return error;
 }
 
