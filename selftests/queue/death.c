@@ -211,7 +211,7 @@ static void open_target(struct pair *pair, enum state state)
 	}
 }
 
-static void scene_make(struct scene *scene, FIXTURE_DATA(death) *self, bool stubborn)
+static void scene_make(struct scene *scene, FIXTURE_DATA(death) *self, bool deaf)
 {
 	enum state state;
 
@@ -223,7 +223,7 @@ static void scene_make(struct scene *scene, FIXTURE_DATA(death) *self, bool stub
 	file_seal(&scene->leased);
 	file_make(&scene->broken, XFS, SIZE, SEED + 4);
 	file_seal(&scene->broken);
-	if (stubborn)
+	if (deaf)
 		hung_make(&scene->hung);
 	else
 		hung_make_async(&scene->hung);
@@ -319,20 +319,20 @@ static void expect_no_leases(struct __test_metadata *_metadata, struct scene *sc
 
 /*
  * A process ends, with transfers in every state. Those who share its context hear
- * of each of them, once; nothing is left. Where a server is stubborn the process
+ * of each of them, once; nothing is left. Where a server is deaf the process
  * stays until that is over, and one of its transfers. Returns what wait(2) says of it.
  */
 static int expect_end(struct __test_metadata *_metadata, FIXTURE_DATA(death) *self,
-		      enum end end, bool stubborn, pid_t *process)
+		      enum end end, bool deaf, pid_t *process)
 {
 	struct zcopy_completion done[STATES], more;
-	const size_t at_once = STATES - stubborn;
+	const size_t at_once = STATES - deaf;
 	struct scene scene;
 	pid_t child;
 	int status;
 	char byte;
 
-	scene_make(&scene, self, stubborn);
+	scene_make(&scene, self, deaf);
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
@@ -351,7 +351,7 @@ static int expect_end(struct __test_metadata *_metadata, FIXTURE_DATA(death) *se
 	EXPECT_EQ(at_once, reap(self->device, done, at_once));
 	expect_no_leases(_metadata, &scene);
 	EXPECT_EQ(0, reap_now(self->device, &more, 1));
-	if (stubborn) {
+	if (deaf) {
 		hung_abort();
 		EXPECT_EQ(1, reap(self->device, &done[at_once], 1));
 	}
@@ -368,13 +368,13 @@ static int expect_end(struct __test_metadata *_metadata, FIXTURE_DATA(death) *se
 }
 
 static void expect_ends(struct __test_metadata *_metadata, FIXTURE_DATA(death) *self,
-			bool stubborn)
+			bool deaf)
 {
 	enum end end;
 	pid_t child;
 
 	for (end = 0; end < ENDS; end++) {
-		int status = expect_end(_metadata, self, end, stubborn, &child);
+		int status = expect_end(_metadata, self, end, deaf, &child);
 
 		TH_LOG("%s: %#x", names[end], status);
 		EXPECT_EQ(end == EXIT ? 0 : end == CORE ? SIGABRT : SIGKILL,
@@ -388,7 +388,7 @@ TEST_F(death, ends)
 }
 
 /* One of its workers is where not even SIGKILL is heard. */
-TEST_F(death, ends_beside_a_stubborn_server)
+TEST_F(death, ends_beside_a_deaf_server)
 {
 	expect_ends(_metadata, self, true);
 }
