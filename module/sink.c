@@ -509,6 +509,7 @@ void zcopy_sink_push(struct file *target, bool last)
  *
  * As at the end of a process, who closes it last lingers for nobody: all that the
  * kernel closes for others would wait behind that.
+ * Whoever else could have the socket's lock for long would have it open.
  *
  * Context: process; may sleep for the socket's lock.
  */
