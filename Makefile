@@ -260,7 +260,7 @@ kept = ../selftests/style/kept.sh \
 
 # The module passes as a whole, by all that it is made of and judged by.
 judged = Kbuild Makefile Documentation/architecture.rst \
-	$(addprefix selftests/style/,compat.sh layers.sh) $(wildcard module/* uapi/linux/*)
+	$(addprefix selftests/style/,compat.sh layers.sh work.sh) $(wildcard module/* uapi/linux/*)
 style-module:
 	@mkdir -p build && { sha256sum $(judged); gcc --version; sparse --version; } \
 		>build/judged

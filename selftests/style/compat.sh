@@ -8,18 +8,10 @@
 # were run with, it builds, and one line says so; older than the least, or without what
 # the module needs, it does not, and one error says why. The numbers are those that
 # module/compat.h says.
-set -euo pipefail
 
-cd "$(dirname "$0")/../.."
+# shellcheck source=selftests/style/work.sh
+source "$(dirname "$0")/work.sh"
 kernel=$1 objects=$2
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
-
-complain() {
-	echo "compat.sh: $*" >&2
-	failed=1
-}
 
 mkdir "$work/linux"
 cat >"$work/linux/version.h" <<-'END'

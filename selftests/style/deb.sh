@@ -3,17 +3,9 @@
 #
 # Fails when packages that are made of one commit are not newer for apt than those
 # made before it, or, before the release, than the release. They are built of straw.
-set -euo pipefail
 
-cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
-
-complain() {
-	echo "deb.sh: $*" >&2
-	failed=1
-}
+# shellcheck source=selftests/style/work.sh
+source "$(dirname "$0")/work.sh"
 
 mkdir -p "$work"/{bin,tree/packaging,tree/debian}
 cp packaging/deb.sh "$work/tree/packaging/"

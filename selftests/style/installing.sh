@@ -4,17 +4,9 @@
 # Fails when the Makefile installs the module, signs it, takes it away, or finds its
 # folders in another way than it says. All of it is staged, with the headers of a
 # kernel that there is not; the library's part is its own Makefile's.
-set -euo pipefail
 
-cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
-
-complain() {
-	echo "installing.sh: $*" >&2
-	failed=1
-}
+# shellcheck source=selftests/style/work.sh
+source "$(dirname "$0")/work.sh"
 
 # Those of the make above are not meant for this one; nor is it to ask apt which
 # kernel there is.

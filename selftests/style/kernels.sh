@@ -4,17 +4,9 @@
 # Fails when the VM gets another kernel than that which apt has for it, or none where
 # there is one. apt is the host's; its lists, and the archive that they are of, are
 # straw.
-set -euo pipefail
 
-cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
-
-complain() {
-	echo "kernels.sh: $*" >&2
-	failed=1
-}
+# shellcheck source=selftests/style/work.sh
+source "$(dirname "$0")/work.sh"
 
 # A real one would take the host's own lists.
 mkdir "$work/bin"

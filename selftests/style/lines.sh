@@ -3,17 +3,9 @@
 #
 # Fails when "make lib" says anything else than a short line for each file that it
 # makes, and with V=1 not each command.
-set -euo pipefail
 
-cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
-
-complain() {
-	echo "lines.sh: $*" >&2
-	failed=1
-}
+# shellcheck source=selftests/style/work.sh
+source "$(dirname "$0")/work.sh"
 
 # Those of the make above are not meant for this one.
 unset MAKEFLAGS MFLAGS MAKELEVEL V

@@ -7,18 +7,10 @@
 # users, below a folder of its own, and takes it away again. Fails when something is
 # missing or left, when the module has its debug information or not the signature that
 # was asked for, and when make says more than it should.
-set -euo pipefail
 
-cd "$(dirname "$0")/../.."
+# shellcheck source=selftests/style/work.sh
+source "$(dirname "$0")/work.sh"
 kernel=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
-
-complain() {
-	echo "staged.sh: $*" >&2
-	failed=1
-}
 
 # Those of the make above are not meant for this one.
 unset MAKEFLAGS MFLAGS MAKELEVEL V KERNEL

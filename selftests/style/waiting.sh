@@ -4,17 +4,9 @@
 # Fails when deps.sh does not wait for another apt that is at work, or waits for what
 # will not change. No package is asked for: apt and dpkg are stand-ins, of a host that
 # has nothing.
-set -euo pipefail
 
-cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
-
-complain() {
-	echo "waiting.sh: $*" >&2
-	failed=1
-}
+# shellcheck source=selftests/style/work.sh
+source "$(dirname "$0")/work.sh"
 
 # tool NAME: its body is on standard input.
 tool() {

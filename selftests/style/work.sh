@@ -1,0 +1,17 @@
+# shellcheck shell=bash disable=SC2034 # failed is for who sources this
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# For scripts of this folder that need a folder to work in, which goes when they do,
+# and that say all that is wrong before they fail: sets work, and failed to 0.
+
+set -euo pipefail
+
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+complain() {
+	echo "${0##*/}: $*" >&2
+	failed=1
+}
