@@ -5,9 +5,13 @@
 
 #include "peer.h"
 
-/* Its sender has little room; its receiver gets the records as they are. */
+/* The most that one holds. */
+#define RECORD	16384ULL
+
+/*
+ * TLS takes one whole record there, the socket a part of it. Its receiver, who does
+ * not want to wait, gets other bytes first, and then records as they are.
+ */
 void records_open(struct pair *pair);
-/* Bytes of the part that TLS takes there before it says that there is no room. */
-uint64_t records_taken(int device, const struct part *part);
 
 #endif /* RECORDS_H */

@@ -161,27 +161,24 @@ struct scene {
 	int device;
 };
 
-static struct part part_of(struct scene *scene, enum state state,
+static struct part part_of(const struct scene *scene, enum state state,
 			   const struct file *file)
 {
-	struct part part = of_file(file, 0, 0);
-
 	switch (state) {
 	case LEASED:
 		return of_file(&scene->leased, 0, 0);
 	case DISK ... TO_DROP:
 		return of_file(&scene->cold, (state - DISK) * MIB, SMALL);
 	case ANSWER:
-		part.segment = (struct zcopy_segment){ .fd = scene->hung.fd, .len = PAGE };
-		return part;
+		return (struct part){ .segment = { .fd = scene->hung.fd, .len = PAGE } };
 	case RECORDS:
-		return of_file(file, 0, records_taken(scene->device, &part));
+		return of_file(file, 0, RECORD);
 	case BROKEN:
 		return of_file(&scene->broken, 0, MIB);
 	case FLYING:
 		return of_file(file, 0, MIB);
 	default:
-		return part;
+		return of_file(file, 0, 0);
 	}
 }
 
