@@ -247,6 +247,16 @@ void zcopy_crew_recall(struct zcopy_crew *crew, struct zcopy_work *work,
 	spin_unlock_irqrestore(&crew->lock, flags);
 }
 
+/* One of this thread, rather than of any. */
+static bool begin_visit_here(struct zcopy_crew *crew)
+{
+	if (!zcopy_worker_begin_visit(crew))
+		return false;
+	put_pid(crew->asker);
+	crew->asker = get_pid(task_pid(current));
+	return true;
+}
+
 /**
  * zcopy_crew_later - queue hot work when zcopy_crew_hire() said -ERESTARTNOINTR
  * @crew: the calling process's
@@ -269,11 +279,7 @@ bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
 	}
 	zcopy_work_add_hot(&crew->work, work);
 	zcopy_roster_wake_hot(crew);
-	visit = zcopy_worker_begin_visit(crew);
-	if (visit) {
-		put_pid(crew->asker);
-		crew->asker = get_pid(task_pid(current));
-	}
+	visit = begin_visit_here(crew);
 	spin_unlock_irq(&crew->lock);
 	if (visit)
 		zcopy_worker_ask_later(crew);
@@ -283,11 +289,13 @@ bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work)
 /* Nothing is to be done: have a thread of the program see the workers out. */
 static void dismiss(struct zcopy_crew *crew)
 {
+	const bool here = zcopy_worker_is_program(current) &&
+			  task_tgid(current) == crew->tgid;
 	bool visit = false;
 
 	spin_lock_irq(&crew->lock);
 	if (!atomic_read(&crew->load) && !list_empty(&crew->workers))
-		visit = zcopy_worker_begin_visit(crew);
+		visit = here ? begin_visit_here(crew) : zcopy_worker_begin_visit(crew);
 	spin_unlock_irq(&crew->lock);
 	if (visit)
 		zcopy_worker_ask(crew);
@@ -325,13 +333,18 @@ void zcopy_crew_leave(struct zcopy_crew *crew)
  */
 void zcopy_crew_part(struct zcopy_crew *crew)
 {
+	const bool able = zcopy_worker_is_program(current);
+
 	WRITE_ONCE(crew->parting, true);
-	if (zcopy_worker_is_program(current)) {
+	if (able)
 		zcopy_worker_stop_idle(crew);
-	} else if (!(current->flags & PF_EXITING) || !is_last()) {
-		/* A thread of io_uring's cannot. For the last one see below. */
+	/*
+	 * A thread of io_uring's cannot, nor can who is to hear a signal first. For the
+	 * last one see below.
+	 */
+	if (able ? signal_pending(current) :
+		   !(current->flags & PF_EXITING) || !is_last())
 		dismiss(crew);
-	}
 }
 
 /**
