@@ -79,7 +79,7 @@ verdict=$(mktemp)
 trap 'rm -f "$verdict"' EXIT
 echo "# booting the VM (10 to 30 seconds)"
 status=0
-"$vm_dir/run.sh" -t $((4500 * ${SLOWDOWN:-1})) -v "$verdict" "$kernel" "$build/module/zcopy.ko" \
+"$vm_dir/run.sh" -t $((4 * 3600 * ${SLOWDOWN:-1})) -v "$verdict" "$kernel" "$build/module/zcopy.ko" \
 	"ZCOPY_SERVERS=$servers ${vm_dir@Q}/suite.sh ${build@Q}/selftests ${tests[*]@Q}" || status=$?
 
 declare -A ended=()
