@@ -105,13 +105,19 @@ static socklen_t address_of(const struct endpoint *at,
 	}
 }
 
+void set_send_buffer(int fd, int size)
+{
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)))
+		die("SO_SNDBUF");
+}
+
 static void buffers(int fd, int size)
 {
 	if (!size)
 		return;
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)))
-		die("SO_SNDBUF, SO_RCVBUF");
+	set_send_buffer(fd, size);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)))
+		die("SO_RCVBUF");
 }
 
 int tls_start(int fd, int direction, enum transport transport)

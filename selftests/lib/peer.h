@@ -28,6 +28,8 @@ int tls_start(int fd, int direction, enum transport transport);
 int namespace_enter(const char *name);
 void namespace_leave(int previous);
 void set_nonblocking(int fd);
+/* Of a socket; the kernel doubles it, and has a least. */
+void set_send_buffer(int fd, int size);
 /* An open file, over an AF_UNIX socket. */
 void send_descriptor(int socket, int fd);
 int receive_descriptor(int socket);

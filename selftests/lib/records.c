@@ -39,12 +39,6 @@ static void fill(int fd)
 	}
 }
 
-static void set_buffer(int fd, int size)
-{
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)))
-		die("SO_SNDBUF");
-}
-
 /* Of its memory it may use a byte or two more. */
 static void leave_little_room(int fd)
 {
@@ -53,14 +47,13 @@ static void leave_little_room(int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len))
 		die("SO_MEMINFO");
-	/* The kernel doubles it. */
-	set_buffer(fd, memory[SK_MEMINFO_WMEM_QUEUED] / 2 + 1);
+	set_send_buffer(fd, memory[SK_MEMINFO_WMEM_QUEUED] / 2 + 1);
 }
 
 void records_open(struct pair *pair)
 {
 	pair_open(pair, TCP4, RECEIVED);
-	set_buffer(pair->tx, SENT);
+	set_send_buffer(pair->tx, SENT);
 	fill(pair->tx);
 	leave_little_room(pair->tx);
 	if (tls_start(pair->tx, TLS_TX, TLS))
