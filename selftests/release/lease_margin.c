@@ -24,7 +24,6 @@
 #define LEASES	8
 #define DROPPERS	4
 #define ROUNDS	3
-#define TRIES	6
 #define NOBODY	65534
 
 FIXTURE(margin)
@@ -140,13 +139,15 @@ TEST_F(margin, holds)
 	struct zcopy_completion done[LEASES];
 	const uint32_t unknown = slowdown() > 1 ? ZCOPY_C_RELEASED : 0;
 	struct breaker breaker;
-	int round, tries, i;
+	uint64_t begun = 0;
+	int round, i;
 
-	for (round = 0, tries = 0; round < ROUNDS && tries < TRIES; tries++) {
+	for (round = 0; round < ROUNDS;) {
 		unsigned int before = dropped(self);
 		uint64_t since = 0;
 		bool in_time;
 
+		ASSERT_TRUE(patience(&begun));
 		while (dropped(self) == before)
 			ASSERT_TRUE(patience(&since));
 		for (i = 0; i < LEASES; i++) {
@@ -173,7 +174,6 @@ TEST_F(margin, holds)
 			pair_close(&self->pairs[i]);
 		round += in_time;
 	}
-	EXPECT_EQ(ROUNDS, round);
 }
 
 int main(int argc, char **argv)

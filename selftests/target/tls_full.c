@@ -3,15 +3,13 @@
  * Kernel TLS above a full socket: it holds records that the socket did not take, and
  * a transfer is over when it has got rid of them, no sooner and not much later.
  */
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "kselftest_harness.h"
 
 #include "lib/call.h"
+#include "lib/door.h"
 #include "lib/records.h"
 #include "lib/submit.h"
 #include "lib/watch.h"
@@ -45,20 +43,6 @@ FIXTURE_TEARDOWN(tls_full)
 	EXPECT_STREQ("", watch_end(&self->watch));
 }
 
-/* Bytes that the socket got from TLS. */
-static uint64_t in_socket(int fd)
-{
-	struct tcp_info info = {};
-	socklen_t len = sizeof(info);
-	int queued;
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
-	    ioctl(fd, TIOCOUTQ, &queued))
-		die("ask the socket");
-	/* What is acknowledged counts the SYN, too. */
-	return info.tcpi_bytes_acked - 1 + queued;
-}
-
 static bool has_room(int fd)
 {
 	struct pollfd out = { .fd = fd, .events = POLLOUT };
@@ -73,7 +57,7 @@ static bool read_until_all_is_in(const struct pair *pair, uint64_t total)
 	uint64_t since = 0;
 	int looks = 0;
 
-	while (in_socket(pair->tx) < total) {
+	while (accepted(pair->tx) < total) {
 		/* TLS goes on in a thread of the kernel, after a while. */
 		if (!patience(&since))
 			return false;
@@ -91,12 +75,12 @@ TEST_F(tls_full, over_when_all_is_in)
 	uint64_t total;
 
 	records_open(&pair);
-	total = in_socket(pair.tx) + RECORD + OVERHEAD;
+	total = accepted(pair.tx) + RECORD + OVERHEAD;
 	submit_one(self->device, pair.tx, &part, 1);
 	/* TLS still holds some of it. */
-	ASSERT_GT(total, in_socket(pair.tx));
+	ASSERT_GT(total, accepted(pair.tx));
 	ASSERT_TRUE(read_until_all_is_in(&pair, total));
-	EXPECT_EQ(total, in_socket(pair.tx));
+	EXPECT_EQ(total, accepted(pair.tx));
 	EXPECT_FALSE(has_room(pair.tx));
 	EXPECT_STREQ("", completes(self->device, 1, RECORD, 0, 0));
 	EXPECT_FALSE(has_room(pair.tx));
