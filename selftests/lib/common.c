@@ -19,11 +19,19 @@ int slowdown(void)
 	return factor > 1 ? factor : 1;
 }
 
+static bool is_full(void)
+{
+	const char *full = getenv("ZCOPY_FULL");
+
+	return full && *full;
+}
+
 /* In place of the C library's: the harness limits a test's time by it. */
 unsigned int alarm(unsigned int seconds)
 {
 	const struct itimerval after = {
-		.it_value.tv_sec = (time_t)seconds * slowdown(),
+		.it_value.tv_sec = (time_t)seconds * slowdown() *
+				   (is_full() ? 3 : 1),
 	};
 	struct itimerval before;
 
@@ -174,7 +182,5 @@ int as_user(uid_t user, int (*work)(void *argument), void *argument)
 
 unsigned int how_often(unsigned int usual)
 {
-	const char *full = getenv("ZCOPY_FULL");
-
-	return usual * (full && *full ? 10 : 1) / slowdown();
+	return usual * (is_full() ? 10 : 1) / slowdown();
 }

@@ -16,7 +16,7 @@
 #define OTHER	442U
 #define SIZE	(16 * MIB)
 #define SMALL	(64 * 1024)	/* of a socket buffer */
-#define COPIES	2000
+#define COPIES	10000
 #define POWER	"/sys/power/"
 #define DELAY	"/sys/module/suspend/parameters/pm_test_delay"
 #define TRACING	"/sys/kernel/tracing/"

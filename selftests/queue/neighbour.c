@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -144,9 +145,10 @@ static void hold_tls(int device, const struct part *part, struct pair *pairs, in
 	for (i = 0; i < nr; i++) {
 		pair_open(&pairs[i], TLS, SMALL);
 		submit_one(device, pairs[i].tx, part, 1 + i);
+	}
+	for (i = 0; i < nr; i++)
 		if (!await_full(pairs[i].tx))
 			die("a socket is not full");
-	}
 	for (i = 0; i < nr; i++)
 		plain_start(&senders[i], pairs[i].tx, memory(0, SIZE), SIZE);
 	for (i = 0; i < nr; i++)
@@ -358,6 +360,9 @@ static void attack(FIXTURE_DATA(neighbour) *self,
 
 	late_make(&late, MANY * PAGE);
 	become(ATTACKER);
+	/* A test that fails leaves none. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		die("prctl");
 	device = device_open();
 	send_part(device, &self->part, &before);
 	variant->attack(device, &self->part);

@@ -202,6 +202,8 @@ TEST_F(stop, frozen_before_a_worker)
 
 	halt(child, true);
 	ASSERT_EQ(0, ptrace(PTRACE_DETACH, child, NULL, NULL));
+	/* It stood before it was frozen, too. */
+	ASSERT_TRUE(await_active(1));
 	ASSERT_TRUE(await_halt(child, true));
 	EXPECT_TRUE(stands_still(self->device, &cursor, self->pair.rx));
 	EXPECT_EQ(0, threads(child, HOT_WORKER));
