@@ -31,7 +31,7 @@ struct zcopy_context_ops {
  * @refs:        the open file, each submitter, flight and read; all together hold
  *               the module
  * @user:        who opened it, and pays for it and its completions; a reference
- * @starver:     has who polls it wait for room below a user's limits
+ * @starver:     has who polls it wait for room below the limits of @user
  * @account:     its counters
  * @memory_lock: guards @memory and @memory_used
  * @memory:      what memory segments are copied to; a reference, or NULL

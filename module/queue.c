@@ -80,7 +80,7 @@ struct zcopy_record *zcopy_queue_add(struct zcopy_submitter *submitter,
 	 * Who submits pays for the transfer, who opened the device for completions. Who
 	 * is refused may wait for the next edge without a look at what is there now.
 	 */
-	if (!zcopy_user_await_room(submitter->user, &context->starver) ||
+	if (!zcopy_user_await_room(submitter->user, &submitter->starver) ||
 	    (context->user != submitter->user &&
 	     !zcopy_user_await_room(context->user, &context->starver)))
 		return ERR_PTR(-EAGAIN);
@@ -249,8 +249,7 @@ static void lost(struct zcopy_xfer *xfer)
 
 /*
  * Is there room below the limits of who asks, as far as he has submitted, and of who
- * opened the device? If not, who polls is woken when there is. Of two users who share
- * a context, and are both at their limits, only the last one to ask is.
+ * opened the device? If not, who polls is woken when there is.
  */
 static bool has_room_as_user(struct zcopy_context *context)
 {
@@ -258,7 +257,7 @@ static bool has_room_as_user(struct zcopy_context *context)
 	bool room = true;
 
 	if (submitter) {
-		room = zcopy_user_await_room(submitter->user, &context->starver);
+		room = zcopy_user_await_room(submitter->user, &submitter->starver);
 		zcopy_submitter_put(submitter);
 	}
 	return room && zcopy_user_await_room(context->user, &context->starver);

@@ -67,7 +67,7 @@ int zcopy_send_now(struct zcopy_context *context,
 		return -ENOMEM;
 	/* What is left of it may wait for its release for long. */
 	if (transfer->flags & (ZCOPY_NOTIFY | ZCOPY_NOCACHE | ZCOPY_LEASE) &&
-	    !zcopy_user_await_room(submitter->user, &context->starver)) {
+	    !zcopy_user_await_room(submitter->user, &submitter->starver)) {
 		zcopy_submitter_put(submitter);
 		return -EAGAIN;
 	}

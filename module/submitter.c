@@ -40,6 +40,7 @@ static void release(struct zcopy_crew *crew)
 	struct zcopy_context *context = submitter->context;
 
 	WARN_ON_ONCE(!list_empty(&submitter->flying));
+	zcopy_starver_leave(&submitter->starver);
 	zcopy_user_put(submitter->user);
 	kfree(submitter);
 	zcopy_context_put(context);
@@ -65,6 +66,7 @@ static struct zcopy_submitter *create(struct zcopy_context *context)
 	zcopy_crew_init(&submitter->crew, &submitter_crew_ops);
 	submitter->context = context;
 	refcount_inc(&context->refs);
+	zcopy_starver_init(&submitter->starver, &context->wait);
 	INIT_LIST_HEAD(&submitter->flying);
 	return submitter;
 }
@@ -96,14 +98,27 @@ again:
 	return NULL;
 }
 
-/* One that nobody uses: it would stay after its process. */
+/* Nobody uses it, nor is its process, if that is still there, to hear of room. */
+static bool is_useless(const struct zcopy_submitter *submitter)
+{
+	bool gone;
+
+	if (refcount_read(&submitter->crew.refs) > 1)
+		return false;
+	rcu_read_lock();
+	gone = !pid_task(submitter->crew.tgid, PIDTYPE_TGID);
+	rcu_read_unlock();
+	return gone || !zcopy_starver_waits(&submitter->starver);
+}
+
+/* One that would stay after its process. */
 static struct zcopy_submitter *find_useless(const struct zcopy_context *context)
 {
 	struct zcopy_submitter *submitter;
 
 	lockdep_assert_held(&context->lock);
 	list_for_each_entry(submitter, &context->submitters, link)
-		if (refcount_read(&submitter->crew.refs) == 1)
+		if (is_useless(submitter))
 			return submitter;
 	return NULL;
 }

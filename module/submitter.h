@@ -15,6 +15,7 @@ struct zcopy_context;
  * @crew:    its workers; its references are the submitter's
  * @context: a reference
  * @user:    who pays: the user that the process was when it came; a reference
+ * @starver: has who polls the context wait for room below his limits
  * @link:    in zcopy_context.submitters, with a reference, until the process is
  *           gone or the context closed; under zcopy_context.lock
  * @flying:  zcopy_xfer.link of its transfers that are over and whose release is
@@ -27,6 +28,7 @@ struct zcopy_submitter {
 	struct zcopy_crew crew;
 	struct zcopy_context *context;
 	struct zcopy_user *user;
+	struct zcopy_starver starver;
 	struct list_head link;
 	struct list_head flying;
 	bool dead;

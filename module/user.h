@@ -67,4 +67,10 @@ bool zcopy_user_await_room(struct zcopy_user *user,
 			   struct zcopy_starver *starver);
 void zcopy_starver_leave(struct zcopy_starver *starver);
 
+/* Is it to be woken? It may just have been. */
+static inline bool zcopy_starver_waits(const struct zcopy_starver *starver)
+{
+	return !list_empty_careful(&starver->link);
+}
+
 #endif /* ZCOPY_USER_H */

@@ -165,6 +165,87 @@ TEST_F(user, transfers)
 	EXPECT_TRUE(as(NOBODY, two_contexts, self));
 }
 
+/* Has what one may have elsewhere, and is refused in a context that others have, too. */
+static void be_refused(FIXTURE_DATA(user) *self, int device)
+{
+	int error;
+
+	pair_open(&self->pair, TCP4, SMALL);
+	if (offer(self, device_open(), &self->part, LIMIT, &error) != LIMIT ||
+	    offer(self, device, &self->part, 1, &error) || error != -EAGAIN)
+		die("be at the limit");
+}
+
+/* Asks for room before another user does, and has it as his transfers fail. */
+static void be_first(FIXTURE_DATA(user) *self, int device, int talk)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int waiter = epoll_create1(EPOLL_CLOEXEC);
+	char byte;
+
+	be_refused(self, device);
+	if (epoll_ctl(waiter, EPOLL_CTL_ADD, device, &event) ||
+	    epoll_wait(waiter, &event, 1, 0) || write(talk, "", 1) != 1 ||
+	    read(talk, &byte, 1) != 1)
+		die("ask for room");
+	close(self->pair.rx);
+	if (epoll_wait(waiter, &event, 1, PATIENCE_MS) != 1 ||
+	    !device_says(device, POLLOUT))
+		die("there is room, and nobody says so");
+}
+
+static void be_second(FIXTURE_DATA(user) *self, int device, int talk)
+{
+	be_refused(self, device);
+	if (!device_says(device, 0) || write(talk, "", 1) != 1)
+		die("ask for room");
+	pause();
+}
+
+static pid_t start_as(uid_t user, FIXTURE_DATA(user) *self, int device,
+		      void (*work)(FIXTURE_DATA(user) *self, int device, int talk),
+		      int *talk)
+{
+	pid_t child;
+	int ends[2];
+	char byte;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		die("socketpair");
+	child = fork();
+	if (!child) {
+		if (setresgid(user, user, user) || setresuid(user, user, user))
+			die("be user %u", user);
+		work(self, device, ends[1]);
+		_exit(0);
+	}
+	close(ends[1]);
+	if (child < 0 || read(ends[0], &byte, 1) != 1)
+		die("have a child ask");
+	*talk = ends[0];
+	return child;
+}
+
+/* Two users share a context: each hears of his own room. */
+TEST_F(user, transfers_in_one_context)
+{
+	int device = device_open(), talk[2], status;
+	pid_t first, second;
+
+	ASSERT_EQ(0, parameter_set("max_user_transfers", LIMIT));
+	first = start_as(NOBODY, self, device, be_first, &talk[0]);
+	second = start_as(NOBODY - 1, self, device, be_second, &talk[1]);
+	ASSERT_EQ(1, write(talk[0], "", 1));
+	ASSERT_EQ(first, waitpid(first, &status, 0));
+	EXPECT_EQ(0, status);
+	ASSERT_EQ(0, kill(second, SIGKILL));
+	ASSERT_EQ(second, waitpid(second, NULL, 0));
+	close(talk[0]);
+	close(talk[1]);
+	close(device);
+	EXPECT_TRUE(await_active(0));
+}
+
 /* Nobody else has less. */
 TEST_F(user, others_have_their_own)
 {
