@@ -183,14 +183,10 @@ static int do_submit(struct zcopy_context *context,
 
 	end = ktime_add_safe(ktime_get(), submit.timeout);
 	submit.accepted = submit_all(context, &submit, &submit.error);
-	err = 0;
-	if (submit.min_completions && !submit.error)
-		err = zcopy_record_wait(context, submit.min_completions,
-					submit.timeout < 0 ? KTIME_MAX :
-							     submit.timeout);
-	completed = zcopy_record_read(context,
-				      u64_to_user_ptr(submit.completions),
-				      submit.max_completions);
+	completed = zcopy_record_wait_and_read(context,
+			u64_to_user_ptr(submit.completions), submit.max_completions,
+			submit.error ? 0 : submit.min_completions,
+			submit.timeout < 0 ? KTIME_MAX : submit.timeout, &err);
 	submit.completed = max_t(ssize_t, completed, 0);
 	if (!submit.accepted && !submit.completed) {
 		if (completed < 0)

@@ -174,23 +174,6 @@ static bool is_wait_over(struct zcopy_context *context, unsigned int min)
 	return over;
 }
 
-/**
- * zcopy_record_wait - sleep until completions can be delivered
- * @context: anybody's
- * @min:     so many
- * @timeout: for so long; KTIME_MAX: for ever
- *
- * It does not wait for what cannot come: with no transfer under way it returns.
- *
- * Return: 0, -ETIME, or -ERESTARTSYS.
- */
-int zcopy_record_wait(struct zcopy_context *context, unsigned int min,
-		      ktime_t timeout)
-{
-	return wait_event_interruptible_hrtimeout(context->wait,
-			is_wait_over(context, min), timeout);
-}
-
 /* So many are taken off together: those are for nobody else. */
 #define TOGETHER	16
 
@@ -260,6 +243,53 @@ ssize_t zcopy_record_read(struct zcopy_context *context,
 	if (given && wq_has_sleeper(&context->wait))
 		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
 	return given ?: err;
+}
+
+static bool is_nothing_left(struct zcopy_context *context)
+{
+	bool is;
+
+	spin_lock(&context->lock);
+	is = !context->nr_unread && !context->nr_queued;
+	spin_unlock(&context->lock);
+	return is;
+}
+
+/**
+ * zcopy_record_wait_and_read - sleep until completions can be delivered, and do that
+ * @context: whose they are
+ * @to:      room for @max
+ * @max:     completions
+ * @min:     wait for so many, unless none can come: with no transfer under way it
+ *           returns
+ * @timeout: for so long; KTIME_MAX: for ever
+ * @err:     set to why it did not go on waiting: 0, -ETIME, or -ERESTARTSYS
+ *
+ * Return: as zcopy_record_read().
+ */
+ssize_t zcopy_record_wait_and_read(struct zcopy_context *context,
+				   struct zcopy_completion __user *to,
+				   unsigned int max, unsigned int min,
+				   ktime_t timeout, int *err)
+{
+	const ktime_t end = ktime_add_safe(ktime_get(), timeout);
+	ssize_t given = 0, n;
+
+	for (;;) {
+		*err = 0;
+		if (given < min)
+			*err = wait_event_interruptible_hrtimeout(context->wait,
+					is_wait_over(context, min - given), timeout);
+		n = zcopy_record_read(context, to + given, max - given);
+		if (n < 0)
+			return given ?: n;
+		given += n;
+		if (*err || given >= min || is_nothing_left(context))
+			return given;
+		/* Another thread waited for them, too, and has them. */
+		if (timeout != KTIME_MAX)
+			timeout = max(ktime_sub(end, ktime_get()), 0);
+	}
 }
 
 /* What poll(2) says of completions, and of room for them. @room: elsewhere. */

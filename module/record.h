@@ -52,8 +52,10 @@ void zcopy_record_charge(struct zcopy_record *record, struct zcopy_context *cont
 void zcopy_record_uncharge(struct zcopy_context *context);
 void zcopy_record_forget(struct zcopy_context *context, struct zcopy_record *record);
 void zcopy_record_deliver(struct zcopy_context *context, struct zcopy_record *record);
-int zcopy_record_wait(struct zcopy_context *context, unsigned int min,
-		      ktime_t timeout);
+ssize_t zcopy_record_wait_and_read(struct zcopy_context *context,
+				   struct zcopy_completion __user *to,
+				   unsigned int max, unsigned int min,
+				   ktime_t timeout, int *err);
 ssize_t zcopy_record_read(struct zcopy_context *context,
 			  struct zcopy_completion __user *to, unsigned int max);
 __poll_t zcopy_record_events(struct zcopy_context *context, bool room);

@@ -213,6 +213,49 @@ TEST_F(wait, taken_by_another)
 	EXPECT_EQ(-ECANCELED, call.done[0].error);
 }
 
+/* True when one more of them has returned. */
+static bool one_returns(struct call *calls, unsigned int nr)
+{
+	uint64_t since = 0;
+	unsigned int i;
+
+	do {
+		for (i = 0; i < nr; i++) {
+			if (!calls[i].tid || pthread_tryjoin_np(calls[i].thread, NULL))
+				continue;
+			calls[i].tid = 0;
+			return true;
+		}
+	} while (patience(&since));
+	return false;
+}
+
+#define WAITERS	4
+
+/* Several wait, and one has what comes: the others wait for the next. */
+TEST_F(wait, beside_others)
+{
+	const struct part byte = of_memory(0, 1);
+	unsigned int i, j;
+
+	submit_one(self->device, self->pair.tx, &self->stuck, 1);
+	for (i = 0; i < how_often(300); i++) {
+		struct call calls[WAITERS];
+
+		for (j = 0; j < WAITERS; j++) {
+			call_prepare(&calls[j], self->device, 1, -1);
+			calls[j].submit.max_completions = 1;
+			call_start(_metadata, &calls[j]);
+		}
+		for (j = 0; j < WAITERS; j++) {
+			submit_one(self->device, self->open.tx, &byte, 2);
+			ASSERT_TRUE(one_returns(calls, WAITERS));
+		}
+		for (j = 0; j < WAITERS; j++)
+			expect_done(_metadata, &calls[j], 1);
+	}
+}
+
 /* One that is refused after all: its memory is late in coming, its file wrong. */
 TEST_F(wait, for_a_refused_one)
 {
