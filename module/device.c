@@ -163,8 +163,9 @@ static int do_submit(struct zcopy_context *context,
 		     struct zcopy_submit __user *arg, size_t usize)
 {
 	struct zcopy_submit submit;
+	ktime_t timeout, end;
 	ssize_t completed;
-	ktime_t end;
+	unsigned int min;
 	int err;
 
 	err = copy_struct_from_user(&submit, sizeof(submit), arg, usize);
@@ -183,10 +184,12 @@ static int do_submit(struct zcopy_context *context,
 
 	end = ktime_add_safe(ktime_get(), submit.timeout);
 	submit.accepted = submit_all(context, &submit, &submit.error);
+	min = submit.error ? 0 : submit.min_completions;
+	timeout = submit.timeout < 0 ? KTIME_MAX : submit.timeout;
 	completed = zcopy_record_wait_and_read(context,
-			u64_to_user_ptr(submit.completions), submit.max_completions,
-			submit.error ? 0 : submit.min_completions,
-			submit.timeout < 0 ? KTIME_MAX : submit.timeout, &err);
+					       u64_to_user_ptr(submit.completions),
+					       submit.max_completions, min, timeout,
+					       &err);
 	submit.completed = max_t(ssize_t, completed, 0);
 	if (!submit.accepted && !submit.completed) {
 		if (completed < 0)

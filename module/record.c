@@ -245,6 +245,14 @@ ssize_t zcopy_record_read(struct zcopy_context *context,
 	return given ?: err;
 }
 
+/* Until so many are there, or none can come: 0, -ETIME or -ERESTARTSYS. */
+static int wait_for(struct zcopy_context *context, unsigned int min,
+		    ktime_t timeout)
+{
+	return wait_event_interruptible_hrtimeout(context->wait,
+			is_wait_over(context, min), timeout);
+}
+
 static bool is_nothing_left(struct zcopy_context *context)
 {
 	bool is;
@@ -278,8 +286,7 @@ ssize_t zcopy_record_wait_and_read(struct zcopy_context *context,
 	for (;;) {
 		*err = 0;
 		if (given < min)
-			*err = wait_event_interruptible_hrtimeout(context->wait,
-					is_wait_over(context, min - given), timeout);
+			*err = wait_for(context, min - given, timeout);
 		n = zcopy_record_read(context, to + given, max - given);
 		if (n < 0)
 			return given ?: n;

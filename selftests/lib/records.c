@@ -32,7 +32,7 @@ static void fill(int fd)
 		ssize_t sent = send(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 		if (sent < 0 && errno != EAGAIN)
-			die("fill the socket");
+			die("send");
 		full = sent < 0;
 		if (!patience(&since))
 			die("the socket does not become full");

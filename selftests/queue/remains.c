@@ -160,7 +160,7 @@ TEST_F(remains, beside_a_lock)
 	for (i = 0; i < MANY; i++)
 		pair_open(&pairs[i], TCP4, SMALL);
 	child = submit_to_all(self, pairs);
-	/* No acknowledgement makes room, for which a worker would come for the lock. */
+	/* No acknowledgment makes room, for which a worker would come for the lock. */
 	set_send_buffer(pairs[0].tx, 1);
 	late_make(&late, PAGE);
 	ASSERT_EQ(1, send(pairs[0].rx, "", 1, 0));

@@ -353,7 +353,7 @@ TEST_F(share, ends_with_its_process)
 		submit_one(self->device, self->pair.tx, &self->parts[0], 5);
 		close(dup(self->device));
 		EXPECT_EQ(0, in_child(do_nothing, self, self->device));
-		/* An acknowledgement that is late makes no room for what is small. */
+		/* An acknowledgment that is late makes no room for what is small. */
 		set_send_buffer(self->pair.tx, 1);
 		EXPECT_EQ(0, in_child(submit_second, self, self->device));
 		EXPECT_STREQ("", completes(self->device, 6, 0, -ECANCELED,

@@ -415,7 +415,7 @@ static bool takes_memory(FIXTURE_DATA(user) *self)
 		if (!device_says(devices[i], POLLOUT) || close(devices[i]))
 			return false;
 	device = device_open();
-	/* Not even for a byte, if an acknowledgement is late. */
+	/* Not even for a byte, if an acknowledgment is late. */
 	set_send_buffer(self->pair.tx, 1);
 	second = offer(self, device, &byte, 1 << 20, &error);
 	return error == -EAGAIN && second < limit * PAGE / 512 &&
