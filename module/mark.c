@@ -165,8 +165,7 @@ void zcopy_mark_free_all(struct list_head *gone)
 			zcopy_user_uncharge(stream->submitter->user,
 					    ZCOPY_USE_MEMORY, sizeof(*stream));
 			if (wq_has_sleeper(&stream->context->wait))
-				wake_up_interruptible_poll(&stream->context->wait,
-							   EPOLLOUT);
+				zcopy_starver_wake_all(&stream->context->wait);
 		}
 		zcopy_submitter_put(stream->submitter);
 		kfree(stream);

@@ -271,7 +271,7 @@ static void wake_starving(struct zcopy_user *user)
 		spin_lock_irqsave(&starving_lock, flags);
 		list_for_each_entry_safe(starver, tmp, &user->starving, link) {
 			list_del_init(&starver->link);
-			wake_up_interruptible_poll(starver->wait, EPOLLOUT);
+			zcopy_starver_wake_all(starver->wait);
 			if (++nr == AT_ONCE)
 				break;
 		}

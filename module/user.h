@@ -4,6 +4,7 @@
 
 #include <linux/list.h>
 #include <linux/percpu_counter.h>
+#include <linux/poll.h>
 #include <linux/refcount.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
@@ -66,6 +67,15 @@ void zcopy_starver_init(struct zcopy_starver *starver, wait_queue_head_t *wait);
 bool zcopy_user_await_room(struct zcopy_user *user,
 			   struct zcopy_starver *starver);
 void zcopy_starver_leave(struct zcopy_starver *starver);
+
+/*
+ * There may be room. Of who waits for it all look, those by EPOLLEXCLUSIVE too: what is
+ * room for one process is none for another.
+ */
+static inline void zcopy_starver_wake_all(wait_queue_head_t *wait)
+{
+	__wake_up(wait, TASK_INTERRUPTIBLE, 0, poll_to_key(EPOLLOUT));
+}
 
 /* Is it to be woken? It may just have been. */
 static inline bool zcopy_starver_waits(const struct zcopy_starver *starver)
