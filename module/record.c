@@ -4,6 +4,7 @@
  * one for each before its transfer is accepted.
  */
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -46,7 +47,7 @@ static void expect_less(struct zcopy_context *context, u32 memory)
 	context->memory_queued -= memory;
 	spin_unlock(&context->lock);
 	if (wq_has_sleeper(&context->wait))
-		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
+		zcopy_starver_wake_all(&context->wait);
 }
 
 /* The completion to come is counted. */
@@ -175,14 +176,17 @@ static bool is_wait_over(struct zcopy_context *context, unsigned int min)
 }
 
 /* So many are taken off together: those are for nobody else. */
-#define TOGETHER	16
+#define TOGETHER	16U
 
+/* None if they are less than @min, and more are to come. */
 static void take(struct zcopy_context *context, unsigned int max,
-		 struct list_head *taken)
+		 unsigned int min, struct list_head *taken)
 {
 	struct zcopy_record *record, *tmp;
 
 	spin_lock(&context->lock);
+	if (context->nr_unread < min && context->nr_queued)
+		max = 0;
 	list_for_each_entry_safe(record, tmp, &context->done, link) {
 		if (!max--)
 			break;
@@ -205,19 +209,10 @@ static void put_back(struct zcopy_context *context, struct list_head *taken)
 		wake_up_interruptible_poll(&context->wait, EPOLLIN);
 }
 
-/**
- * zcopy_record_read - move completions to a program, each exactly once
- * @context: whose they are
- * @to:      room for @max
- * @max:     completions
- *
- * A program may have them written to a file's pages, for which others do not wait.
- *
- * Return: how many; or if none: 0, there are none; or -EFAULT.
- */
-ssize_t zcopy_record_read(struct zcopy_context *context,
-			  struct zcopy_completion __user *to,
-			  unsigned int max)
+/* As zcopy_record_read(); if they are to be @min and are not, none. */
+static ssize_t move_to(struct zcopy_context *context,
+		       struct zcopy_completion __user *to, unsigned int max,
+		       unsigned int min)
 {
 	struct zcopy_record *record, *tmp;
 	ssize_t given = 0;
@@ -225,7 +220,11 @@ ssize_t zcopy_record_read(struct zcopy_context *context,
 	int err = 0;
 
 	while (given < max && READ_ONCE(context->nr_unread)) {
-		take(context, min_t(unsigned int, max - given, TOGETHER), &taken);
+		take(context, min(max - (unsigned int)given, max(min, TOGETHER)),
+		     min, &taken);
+		if (list_empty(&taken))
+			break;
+		min = 0;
 		list_for_each_entry_safe(record, tmp, &taken, link) {
 			if (copy_to_user(&to[given], &record->completion,
 					 sizeof(record->completion)))
@@ -241,8 +240,25 @@ ssize_t zcopy_record_read(struct zcopy_context *context,
 		}
 	}
 	if (given && wq_has_sleeper(&context->wait))
-		wake_up_interruptible_poll(&context->wait, EPOLLOUT);
+		zcopy_starver_wake_all(&context->wait);
 	return given ?: err;
+}
+
+/**
+ * zcopy_record_read - move completions to a program, each exactly once
+ * @context: whose they are
+ * @to:      room for @max
+ * @max:     completions
+ *
+ * A program may have them written to a file's pages, for which others do not wait.
+ *
+ * Return: how many; or if none: 0, there are none; or -EFAULT.
+ */
+ssize_t zcopy_record_read(struct zcopy_context *context,
+			  struct zcopy_completion __user *to,
+			  unsigned int max)
+{
+	return move_to(context, to, max, 0);
 }
 
 /* Until so many are there, or none can come: 0, -ETIME or -ERESTARTSYS. */
@@ -273,6 +289,8 @@ static bool is_nothing_left(struct zcopy_context *context)
  * @timeout: for so long; KTIME_MAX: for ever
  * @err:     set to why it did not go on waiting: 0, -ETIME, or -ERESTARTSYS
  *
+ * While it waits it has none that others could have.
+ *
  * Return: as zcopy_record_read().
  */
 ssize_t zcopy_record_wait_and_read(struct zcopy_context *context,
@@ -281,21 +299,24 @@ ssize_t zcopy_record_wait_and_read(struct zcopy_context *context,
 				   ktime_t timeout, int *err)
 {
 	const ktime_t end = ktime_add_safe(ktime_get(), timeout);
-	ssize_t given = 0, n;
+	ssize_t given;
 
+	*err = 0;
 	for (;;) {
-		*err = 0;
-		if (given < min)
-			*err = wait_for(context, min - given, timeout);
-		n = zcopy_record_read(context, to + given, max - given);
-		if (n < 0)
-			return given ?: n;
-		given += n;
-		if (*err || given >= min || is_nothing_left(context))
+		if (min)
+			*err = wait_for(context, min, timeout);
+		given = move_to(context, to, max, *err ? 0 : min);
+		if (given || *err || !min || is_nothing_left(context))
 			return given;
 		/* Another thread waited for them, too, and has them. */
 		if (timeout != KTIME_MAX)
 			timeout = max(ktime_sub(end, ktime_get()), 0);
+		if (!timeout)
+			*err = -ETIME;
+		else if (signal_pending(current))
+			*err = -ERESTARTSYS;
+		if (*err)
+			return 0;
 	}
 }
 

@@ -256,6 +256,27 @@ TEST_F(wait, beside_others)
 	}
 }
 
+/* Nothing is under way, and while it is given what there is something comes to be. */
+TEST_F(wait, with_nothing_under_way)
+{
+	const struct part byte = of_memory(0, 1);
+	struct call call;
+	struct late late;
+
+	late_make(&late, PAGE);
+	call_prepare(&call, self->device, 2, -1);
+	call.submit.completions = (uintptr_t)late.memory;
+	call.transfer = transfer_of(self->open.tx, &byte, 1, 1);
+	call.submit.nr_transfers = 1;
+	ASSERT_EQ(0, pthread_create(&call.thread, NULL, call_run, &call));
+	ASSERT_TRUE(late_await(&late, 1));
+	submit_one(self->device, self->pair.tx, &self->stuck, 2);
+	late_come(&late);
+	ASSERT_TRUE(one_returns(&call, 1));
+	expect_done(_metadata, &call, 1);
+	late_close(&late);
+}
+
 /* One that is refused after all: its memory is late in coming, its file wrong. */
 TEST_F(wait, for_a_refused_one)
 {
