@@ -65,9 +65,11 @@ int zcopy_send_now(struct zcopy_context *context,
 	submitter = zcopy_submitter_get(context);
 	if (!submitter)
 		return -ENOMEM;
-	/* What is left of it may wait for its release for long. */
-	if (transfer->flags & (ZCOPY_NOTIFY | ZCOPY_NOCACHE | ZCOPY_LEASE) &&
-	    !zcopy_user_await_room(submitter->user, &submitter->starver)) {
+	/* What is left of it may wait for its release for long, and be told then. */
+	if ((transfer->flags & (ZCOPY_NOTIFY | ZCOPY_NOCACHE | ZCOPY_LEASE) &&
+	     !zcopy_user_await_room(submitter->user, &submitter->starver)) ||
+	    (transfer->flags & ZCOPY_NOTIFY &&
+	     !zcopy_user_await_room(context->user, &context->starver))) {
 		zcopy_submitter_put(submitter);
 		return -EAGAIN;
 	}

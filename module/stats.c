@@ -40,11 +40,12 @@ void zcopy_account_end(struct zcopy_account *account,
 	spin_lock_irqsave(&account->lock, flags);
 	for (i = 0; i < ARRAY_SIZE(counts->words); i++)
 		account->counts.words[i] += counts->words[i];
+	/* Under the lock: nobody sees it as both, or neither. */
+	atomic_long_dec(&account->active);
 	spin_unlock_irqrestore(&account->lock, flags);
 
 	for (i = 0; i < ARRAY_SIZE(counts->words); i++)
 		this_cpu_add(module_counts.counts.words[i], counts->words[i]);
-	atomic_long_dec(&account->active);
 	this_cpu_dec(module_counts.active);
 }
 
@@ -99,8 +100,8 @@ void zcopy_account_tell(struct zcopy_account *account,
 
 	spin_lock_irqsave(&account->lock, flags);
 	add_counts(stats, &account->counts);
-	spin_unlock_irqrestore(&account->lock, flags);
 	stats->active = atomic_long_read(&account->active);
+	spin_unlock_irqrestore(&account->lock, flags);
 	stats->folios_held = atomic_long_read(&account->folios_held);
 	stats->reads = atomic_long_read(&account->reads);
 }

@@ -29,14 +29,14 @@ union zcopy_counts {
 
 /**
  * struct zcopy_account - the books of a context
- * @lock:        guards @counts
+ * @lock:        guards @counts, and @active where a transfer comes to be in them
  * @counts:      of transfers that ended
  * @active:      transfers that have not ended
  * @folios_held: page-cache folios on gather lists
  * @reads:       struct zcopy_read, armed or about to be
  */
 struct zcopy_account {
-	spinlock_t lock;	/* for the sums alone */
+	spinlock_t lock;	/* any context, a leaf */
 	union zcopy_counts counts;
 	atomic_long_t active;
 	atomic_long_t folios_held;

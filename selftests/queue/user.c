@@ -176,17 +176,27 @@ static void be_refused(FIXTURE_DATA(user) *self, int device)
 		die("be at the limit");
 }
 
-/* Asks for room before another user does, and has it as his transfers fail. */
-static void be_first(FIXTURE_DATA(user) *self, int device, int talk)
+static int wait_for_room(int device, uint32_t flags)
 {
-	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET | flags };
 	int waiter = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll_ctl(waiter, EPOLL_CTL_ADD, device, &event) ||
+	    epoll_wait(waiter, &event, 1, 0))
+		die("there is room at first");
+	return waiter;
+}
+
+/* Has room as his transfers fail. */
+static void be_told(FIXTURE_DATA(user) *self, int device, int talk)
+{
+	struct epoll_event event;
+	int waiter;
 	char byte;
 
 	be_refused(self, device);
-	if (epoll_ctl(waiter, EPOLL_CTL_ADD, device, &event) ||
-	    epoll_wait(waiter, &event, 1, 0) || write(talk, "", 1) != 1 ||
-	    read(talk, &byte, 1) != 1)
+	waiter = wait_for_room(device, EPOLLEXCLUSIVE);
+	if (write(talk, "", 1) != 1 || read(talk, &byte, 1) != 1)
 		die("ask for room");
 	close(self->pair.rx);
 	if (epoll_wait(waiter, &event, 1, PATIENCE_MS) != 1 ||
@@ -194,11 +204,16 @@ static void be_first(FIXTURE_DATA(user) *self, int device, int talk)
 		die("there is room, and nobody says so");
 }
 
-static void be_second(FIXTURE_DATA(user) *self, int device, int talk)
+/* Has none. */
+static void wait_in_vain(FIXTURE_DATA(user) *self, int device, int talk)
 {
+	struct epoll_event event;
+	int waiter;
+
 	be_refused(self, device);
-	if (!device_says(device, 0) || write(talk, "", 1) != 1)
-		die("ask for room");
+	waiter = wait_for_room(device, EPOLLEXCLUSIVE);
+	if (write(talk, "", 1) != 1 || epoll_wait(waiter, &event, 1, -1) < 0)
+		die("wait for room");
 	pause();
 }
 
@@ -226,24 +241,64 @@ static pid_t start_as(uid_t user, FIXTURE_DATA(user) *self, int device,
 	return child;
 }
 
-/* Two users share a context: each hears of his own room. */
+/* Two users share a context: each hears of his own room, whoever came first. */
 TEST_F(user, transfers_in_one_context)
 {
-	int device = device_open(), talk[2], status;
-	pid_t first, second;
+	int device = device_open(), talk[2], status, first;
+	pid_t waits, told;
 
 	ASSERT_EQ(0, parameter_set("max_user_transfers", LIMIT));
-	first = start_as(NOBODY, self, device, be_first, &talk[0]);
-	second = start_as(NOBODY - 1, self, device, be_second, &talk[1]);
-	ASSERT_EQ(1, write(talk[0], "", 1));
-	ASSERT_EQ(first, waitpid(first, &status, 0));
-	EXPECT_EQ(0, status);
-	ASSERT_EQ(0, kill(second, SIGKILL));
-	ASSERT_EQ(second, waitpid(second, NULL, 0));
-	close(talk[0]);
-	close(talk[1]);
+	for (first = 0; first < 2; first++) {
+		if (first)
+			waits = start_as(NOBODY - 1, self, device, wait_in_vain,
+					 &talk[0]);
+		told = start_as(NOBODY, self, device, be_told, &talk[1]);
+		if (!first)
+			waits = start_as(NOBODY - 1, self, device, wait_in_vain,
+					 &talk[0]);
+		ASSERT_TRUE(await_sleep(waits));
+		ASSERT_EQ(1, write(talk[1], "", 1));
+		ASSERT_EQ(told, waitpid(told, &status, 0));
+		EXPECT_EQ(0, status);
+		ASSERT_EQ(0, kill(waits, SIGKILL));
+		ASSERT_EQ(waits, waitpid(waits, NULL, 0));
+		close(talk[0]);
+		close(talk[1]);
+		EXPECT_TRUE(await_active(0));
+	}
 	close(device);
-	EXPECT_TRUE(await_active(0));
+}
+
+static void send_and_be_told(FIXTURE_DATA(user) *self, int device, int talk)
+{
+	const struct part byte = of_memory(0, 1);
+	struct zcopy_completion done;
+	struct pair pair;
+
+	(void)self;
+	pair_open(&pair, TCP4, SMALL);
+	if (send_parts(device, pair.tx, &byte, 1, 0, &done) ||
+	    send_parts(device, pair.tx, &byte, 1, ZCOPY_NOTIFY, &done) != -EAGAIN ||
+	    write(talk, "", 1) != 1)
+		die("not refused");
+}
+
+/* The second completion of a call is for who opened the device to pay. */
+TEST_F(user, told_at_another_s_expense)
+{
+	int device = device_open(), talk, status, error;
+	struct zcopy_completion done[LIMIT];
+	pid_t child;
+
+	ASSERT_EQ(0, parameter_set("max_user_transfers", LIMIT));
+	EXPECT_EQ(LIMIT, offer(self, device, &self->part, LIMIT, &error));
+	child = start_as(NOBODY, self, device, send_and_be_told, &talk);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	close(talk);
+	EXPECT_EQ(LIMIT, cancel_all(device));
+	EXPECT_EQ(LIMIT, reap(device, done, LIMIT));
+	close(device);
 }
 
 /* Nobody else has less. */
