@@ -135,8 +135,6 @@ int zcopy_crew_hire(struct zcopy_crew *crew)
 {
 	int err;
 
-	if (READ_ONCE(crew->parting) && !zcopy_roster_is_worker(crew))
-		WRITE_ONCE(crew->parting, false);
 	/* Pairs with zcopy_worker_stop_idle(): the caller's transfer is in the load. */
 	smp_mb();
 	if (READ_ONCE(crew->nr_hot)) {
@@ -293,12 +291,39 @@ static void dismiss(struct zcopy_crew *crew)
 			  task_tgid(current) == crew->tgid;
 	bool visit = false;
 
+	/* See zcopy_crew_done(). */
+	smp_mb();
 	spin_lock_irq(&crew->lock);
 	if (!atomic_read(&crew->load) && !list_empty(&crew->workers))
 		visit = here ? begin_visit_here(crew) : zcopy_worker_begin_visit(crew);
 	spin_unlock_irq(&crew->lock);
 	if (visit)
 		zcopy_worker_ask(crew);
+}
+
+/**
+ * zcopy_crew_done - a transfer that may have needed a worker is over
+ * @crew: anybody's
+ *
+ * Workers that have come to sleep before do not look whether it was the last one.
+ *
+ * Context: any but hard interrupt.
+ */
+void zcopy_crew_done(struct zcopy_crew *crew)
+{
+	unsigned long flags;
+	bool visit = false;
+
+	/* Pairs with dismiss() and zcopy_worker_stop_idle(): one sees the other. */
+	if (!atomic_dec_and_test(&crew->load) ||
+	    !(READ_ONCE(crew->parting) || READ_ONCE(crew->leaving)))
+		return;
+	spin_lock_irqsave(&crew->lock, flags);
+	if (zcopy_roster_is_needless(crew) && zcopy_roster_has_idle(crew))
+		visit = zcopy_worker_begin_visit(crew);
+	spin_unlock_irqrestore(&crew->lock, flags);
+	if (visit)
+		zcopy_worker_ask_later(crew);
 }
 
 /**

@@ -13,6 +13,7 @@ int zcopy_crew_cold(struct zcopy_crew *crew, struct zcopy_work *work,
 void zcopy_crew_recall(struct zcopy_crew *crew, struct zcopy_work *work,
 		       void (*run)(struct zcopy_work *work));
 bool zcopy_crew_later(struct zcopy_crew *crew, struct zcopy_work *work);
+void zcopy_crew_done(struct zcopy_crew *crew);
 void zcopy_crew_leave(struct zcopy_crew *crew);
 void zcopy_crew_part(struct zcopy_crew *crew);
 void zcopy_crew_abandon(struct zcopy_crew *crew);

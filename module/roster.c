@@ -211,19 +211,6 @@ bool zcopy_roster_is_needless(const struct zcopy_crew *crew)
 				!atomic_read(&crew->load));
 }
 
-/* Is the calling thread one of the workers? */
-bool zcopy_roster_is_worker(struct zcopy_crew *crew)
-{
-	const struct zcopy_worker *worker;
-	bool is = false;
-
-	spin_lock_irq(&crew->lock);
-	list_for_each_entry(worker, &crew->workers, link)
-		is = is || worker->thread == current;
-	spin_unlock_irq(&crew->lock);
-	return is;
-}
-
 /* Is a cold worker there who comes back for more, be it a while? */
 bool zcopy_roster_has_cold(struct zcopy_crew *crew)
 {

@@ -50,9 +50,9 @@ struct zcopy_crew_ops {
  * @dead:     the process ends
  * @closed:   and nobody takes work any more
  * @leaving:  no transfer is to come: workers stop when there is none
- * @parting:  the process has closed a descriptor, and submitted nothing since: ditto,
- *            as it may end without another one to close. Written without @lock, by
- *            the process's own threads
+ * @parting:  the process has closed a descriptor, and begun no call since that
+ *            submits: ditto, as it may end without another one to close. Written
+ *            without @lock, by the process's own threads
  * @visiting: @visit or @later is under way
  * @asker:    the thread to visit, if it lives; a reference, or NULL: any
  * @visit:    has a thread of the program do what no worker can
@@ -88,8 +88,7 @@ struct zcopy_crew {
  * struct zcopy_worker - a thread of a crew
  * @link:     in zcopy_crew.workers
  * @crew:     a reference
- * @task:     the thread, for who made it ...
- * @thread:   ... and for who looks whether he is it; NULL before it has run
+ * @task:     the thread
  * @cold:     it may sleep for what others do
  * @busy:     it has work, was just woken, or closes files: not idle
  * @woken:    for work that it has not yet taken
@@ -105,7 +104,6 @@ struct zcopy_worker {
 	struct list_head link;
 	struct zcopy_crew *crew;
 	struct vhost_task *task;
-	struct task_struct *thread;
 	bool cold;
 	bool busy;
 	bool woken;
@@ -125,7 +123,6 @@ void zcopy_roster_add(struct zcopy_worker *worker);
 void zcopy_roster_remove(struct zcopy_worker *worker);
 bool zcopy_roster_lacks_spare(const struct zcopy_crew *crew);
 bool zcopy_roster_is_needless(const struct zcopy_crew *crew);
-bool zcopy_roster_is_worker(struct zcopy_crew *crew);
 bool zcopy_roster_has_cold(struct zcopy_crew *crew);
 bool zcopy_roster_lacks_cold(struct zcopy_crew *crew, unsigned long place);
 struct zcopy_work *zcopy_roster_take_cold(struct zcopy_crew *crew);

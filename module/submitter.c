@@ -124,7 +124,7 @@ static struct zcopy_submitter *find_useless(const struct zcopy_context *context)
 }
 
 /**
- * zcopy_submitter_get - what the calling process is to a context
+ * zcopy_submitter_get - what the calling process is to a context, for a new transfer
  * @context: open in it
  *
  * Return: it, with a reference for the caller; or NULL, there is no memory.
@@ -154,6 +154,9 @@ struct zcopy_submitter *zcopy_submitter_get(struct zcopy_context *context)
 	}
 	refcount_inc(&submitter->crew.refs);
 	spin_unlock(&context->lock);
+	/* It goes on. Not when a worker is made: a close may have come before that. */
+	if (READ_ONCE(submitter->crew.parting))
+		WRITE_ONCE(submitter->crew.parting, false);
 	if (useless)
 		zcopy_submitter_put(useless);
 	if (fresh)

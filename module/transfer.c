@@ -119,7 +119,7 @@ void zcopy_xfer_free(struct zcopy_xfer *xfer)
 		kvfree_rcu(xfer, rcu);
 	else
 		kfree(xfer);
-	atomic_dec(&submitter->crew.load);
+	zcopy_crew_done(&submitter->crew);
 	zcopy_submitter_put(submitter);
 }
 

@@ -325,7 +325,6 @@ static bool go_on(void *data)
 		       zcopy_work_take_hot(&crew->work);
 	if (work && worker->cold)
 		worker->place = work->place;
-	worker->thread = current;
 	worker->busy = work;
 	worker->woken = false;
 	worker->since = jiffies;

@@ -291,7 +291,8 @@ TEST_F(remains, nothing_for_the_next_program)
 
 /* Closes the process's device, and ends the thread that the process consists of. */
 static void end_with_an_idle_worker(const FIXTURE_DATA(remains) *self, int socket,
-				    void (*close_device)(int device))
+				    void (*close_device)(const FIXTURE_DATA(remains) *self,
+							 int device))
 {
 	const struct rlimit many = { LAST + 1, LAST + 1 };
 	struct zcopy_completion done;
@@ -305,7 +306,7 @@ static void end_with_an_idle_worker(const FIXTURE_DATA(remains) *self, int socke
 	if (cancel_all(LAST) != 1 || reap(LAST, &done, 1) != 1 ||
 	    !await_sleep(worker))
 		die("have a worker that is idle");
-	close_device(LAST);
+	close_device(self, LAST);
 	if (!await_threads(getpid(), HOT_WORKER, 0))
 		die("the worker stays");
 	syscall(SYS_exit, 0);
@@ -313,7 +314,8 @@ static void end_with_an_idle_worker(const FIXTURE_DATA(remains) *self, int socke
 
 static void expect_no_worker(struct __test_metadata *_metadata,
 			     const FIXTURE_DATA(remains) *self,
-			     void (*close_device)(int device))
+			     void (*close_device)(const FIXTURE_DATA(remains) *self,
+						  int device))
 {
 	struct pair pair;
 	pid_t child;
@@ -330,12 +332,13 @@ static void expect_no_worker(struct __test_metadata *_metadata,
 }
 
 /* By a thread of io_uring's, which can end no worker. */
-static void close_by_a_ring(int device)
+static void close_by_a_ring(const FIXTURE_DATA(remains) *self, int device)
 {
 	struct io_uring_sqe *sqe;
 	struct answer answer;
 	struct ring ring;
 
+	(void)self;
 	ring_open(&ring, 8, 0);
 	sqe = ring_sqe(&ring);
 	sqe->opcode = IORING_OP_CLOSE;
@@ -367,18 +370,19 @@ static void hear(int number)
 }
 
 /* By a thread with a signal to hear, which comes first: it stops no worker before. */
-static void close_beside_a_signal(int device)
+static void close_beside_a_signal(const FIXTURE_DATA(remains) *self, int device)
 {
-	pthread_t self = pthread_self(), other;
+	pthread_t closer = pthread_self(), other;
 	int fd;
 
+	(void)self;
 	if (signal(SIGUSR1, hear) == SIG_ERR)
 		die("prepare for a signal");
 	/* What is closed before the device takes a while. */
 	for (fd = FIRST; fd < device; fd++)
 		if (dup2(STDOUT_FILENO, fd) != fd)
 			die("dup2");
-	if (pthread_create(&other, NULL, signal_when_closed, &self))
+	if (pthread_create(&other, NULL, signal_when_closed, &closer))
 		die("make a thread");
 	if (close_range(FIRST, device, 0) || pthread_join(other, NULL))
 		die("close the device");
@@ -387,6 +391,51 @@ static void close_beside_a_signal(int device)
 TEST_F(remains, closed_beside_a_signal)
 {
 	expect_no_worker(_metadata, self, close_beside_a_signal);
+}
+
+/* What another thread is in the middle of. */
+struct call {
+	const struct part *part;
+	int device, socket;
+	pid_t tid;		/* atomic */
+};
+
+static void *send_for_long(void *argument)
+{
+	struct call *call = argument;
+	struct zcopy_completion done;
+
+	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
+	if (send_parts(call->device, call->socket, call->part, 1, 0, &done) ||
+	    !done.error)
+		die("the call does not fail");
+	return NULL;
+}
+
+/* The worker is of no use to that call, but it may come to need one. */
+static void close_beside_a_call(const FIXTURE_DATA(remains) *self, int device)
+{
+	struct call call = { .part = &self->part, .device = device };
+	struct pair pair;
+	pthread_t other;
+
+	pair_open(&pair, TCP4, SMALL);
+	call.socket = pair.tx;
+	if (pthread_create(&other, NULL, send_for_long, &call))
+		die("make a thread");
+	while (!__atomic_load_n(&call.tid, __ATOMIC_ACQUIRE))
+		;
+	if (!await_sleep(call.tid) || !await_full(pair.tx))
+		die("the call does not wait");
+	close(device);
+	close(pair.rx);
+	if (pthread_join(other, NULL))
+		die("join");
+}
+
+TEST_F(remains, closed_beside_a_call)
+{
+	expect_no_worker(_metadata, self, close_beside_a_call);
 }
 
 /* What a thread of the kernel closes, for whomever: does it come to be closed? */
