@@ -98,7 +98,7 @@ static void in_path(struct end *end)
 
 static void in_overlay(struct end *end)
 {
-	end->fd = must(open("/etc/services", O_RDONLY | O_CLOEXEC));
+	end->fd = must(open("/bin/sh", O_RDONLY | O_CLOEXEC));
 }
 
 static void in_proc(struct end *end)

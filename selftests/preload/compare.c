@@ -204,8 +204,8 @@ static void *drop_all(void *argument)
 	return (void *)total;
 }
 
-/* More than the kernel sends in one call. */
-TEST_F(preload, largest)
+/* More than the kernel sends in one call: two million pages. */
+TEST_F_TIMEOUT(preload, largest, 900)
 {
 	struct outcome outcomes[2];
 	struct file large;

@@ -18,7 +18,7 @@ while [[ $1 != --file ]]; do
 done
 shift
 
-mkdir -p "$kept"
+mkdir -p "$kept" 2>/dev/null || true
 about=$({ printf '%s\n' "${command[@]}" && cat "${command[1]}"; } | sha256sum)
 files=() names=()
 for file; do
@@ -30,4 +30,5 @@ for file; do
 done
 [[ ${#files[@]} -gt 0 ]] || exit 0
 "${command[@]}" --file "${files[@]}"
-touch "${names[@]}"
+# It has passed, whether that can be kept or not.
+touch "${names[@]}" 2>/dev/null || true

@@ -7,6 +7,7 @@
 # the compiler, sparse, objtool or modpost: a build that is silent has nothing to say. It
 # is built anew: what is not compiled again does not warn again. The objects tell who uses whom, and how it is compiled for kernels that there are not.
 set -euo pipefail
+export LC_ALL=C
 
 cd "$(dirname "$0")/../.."
 kernel=$1 objects=$PWD/build/style

@@ -5,6 +5,7 @@
 # the module's version, the least kernel, the library's symbols, the command's
 # options. And looks what make says to who has no kernel headers.
 set -euo pipefail
+export LC_ALL=C
 
 cd "$(dirname "$0")/../.."
 failed=0

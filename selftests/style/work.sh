@@ -5,6 +5,10 @@
 # and that say all that is wrong before they fail: sets work, and failed to 0.
 
 set -euo pipefail
+# What programs say is looked at; and of the variables that make takes none is meant
+# for those that it is called for.
+export LC_ALL=C
+unset PREFIX LIBDIR INCLUDEDIR BINDIR MANDIR BASHDIR SIGN_KEY SIGN_CERT LLVM
 
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
