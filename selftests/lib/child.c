@@ -97,3 +97,15 @@ const char *child_finish(pid_t child, struct cursor *cursor, int fd)
 	snprintf(text, sizeof(text), "the child ends with %#x", status);
 	return status ? text : "";
 }
+
+bool await_end(pid_t process, int *status)
+{
+	uint64_t since = 0;
+
+	do {
+		if (waitpid(process, status, WNOHANG) == process)
+			return true;
+	} while (patience(&since));
+	kill(process, SIGKILL);
+	return false;
+}

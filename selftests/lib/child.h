@@ -18,5 +18,7 @@ pid_t child_trace(void (*run)(void *argument), void *argument);
 void child_drain(struct cursor *cursor, int fd, uint64_t most);
 /* The rest of the part arrives, and the child is told so, and ends; or why not. */
 const char *child_finish(pid_t child, struct cursor *cursor, int fd);
+/* True when any process comes to its end; if not it is killed. */
+bool await_end(pid_t process, int *status);
 
 #endif /* CHILD_H */

@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -32,8 +31,6 @@
 #define SMALL	(64 * 1024)	/* of a socket buffer */
 #define NOBODY	65534
 #define MANY	16		/* sockets */
-#define FIRST	1000		/* of the descriptors that are closed in one go ... */
-#define LAST	50000		/* ... and the last one, the device */
 
 FIXTURE(remains)
 {
@@ -84,19 +81,6 @@ static bool ends(int fd)
 		got = read(fd, buffer, sizeof(buffer));
 	} while (got > 0);
 	return !got;
-}
-
-/* True when the process comes to its end. */
-static bool await_end(pid_t process, int *status)
-{
-	uint64_t since = 0;
-
-	do {
-		if (waitpid(process, status, WNOHANG) == process)
-			return true;
-	} while (patience(&since));
-	kill(process, SIGKILL);
-	return false;
 }
 
 static struct late late;
@@ -287,155 +271,6 @@ TEST_F(remains, nothing_for_the_next_program)
 	}
 	pair_close(&pair);
 	EXPECT_TRUE(await_active(0));
-}
-
-/* Closes the process's device, and ends the thread that the process consists of. */
-static void end_with_an_idle_worker(const FIXTURE_DATA(remains) *self, int socket,
-				    void (*close_device)(const FIXTURE_DATA(remains) *self,
-							 int device))
-{
-	const struct rlimit many = { LAST + 1, LAST + 1 };
-	struct zcopy_completion done;
-	pid_t worker;
-
-	if (setrlimit(RLIMIT_NOFILE, &many) || dup2(self->device, LAST) < 0)
-		die("move the device");
-	close(self->device);
-	submit_one(LAST, socket, &self->part, 0);
-	worker = thread_of(getpid(), HOT_WORKER);
-	if (cancel_all(LAST) != 1 || reap(LAST, &done, 1) != 1 ||
-	    !await_sleep(worker))
-		die("have a worker that is idle");
-	close_device(self, LAST);
-	if (!await_threads(getpid(), HOT_WORKER, 0))
-		die("the worker stays");
-	syscall(SYS_exit, 0);
-}
-
-static void expect_no_worker(struct __test_metadata *_metadata,
-			     const FIXTURE_DATA(remains) *self,
-			     void (*close_device)(const FIXTURE_DATA(remains) *self,
-						  int device))
-{
-	struct pair pair;
-	pid_t child;
-	int status;
-
-	pair_open(&pair, TCP4, SMALL);
-	child = fork();
-	ASSERT_LE(0, child);
-	if (!child)
-		end_with_an_idle_worker(self, pair.tx, close_device);
-	EXPECT_TRUE(await_end(child, &status));
-	EXPECT_EQ(0, status);
-	pair_close(&pair);
-}
-
-/* By a thread of io_uring's, which can end no worker. */
-static void close_by_a_ring(const FIXTURE_DATA(remains) *self, int device)
-{
-	struct io_uring_sqe *sqe;
-	struct answer answer;
-	struct ring ring;
-
-	(void)self;
-	ring_open(&ring, 8, 0);
-	sqe = ring_sqe(&ring);
-	sqe->opcode = IORING_OP_CLOSE;
-	sqe->fd = device;
-	ring_submit(&ring);
-	if (!ring_next(&ring, &answer) || answer.res)
-		die("close the device");
-}
-
-TEST_F(remains, closed_by_a_ring)
-{
-	expect_no_worker(_metadata, self, close_by_a_ring);
-}
-
-static void *signal_when_closed(void *argument)
-{
-	const pthread_t *closer = argument;
-
-	while (fcntl(FIRST, F_GETFD) >= 0)
-		;
-	if (pthread_kill(*closer, SIGUSR1))
-		die("send a signal");
-	return NULL;
-}
-
-static void hear(int number)
-{
-	(void)number;
-}
-
-/* By a thread with a signal to hear, which comes first: it stops no worker before. */
-static void close_beside_a_signal(const FIXTURE_DATA(remains) *self, int device)
-{
-	pthread_t closer = pthread_self(), other;
-	int fd;
-
-	(void)self;
-	if (signal(SIGUSR1, hear) == SIG_ERR)
-		die("prepare for a signal");
-	/* What is closed before the device takes a while. */
-	for (fd = FIRST; fd < device; fd++)
-		if (dup2(STDOUT_FILENO, fd) != fd)
-			die("dup2");
-	if (pthread_create(&other, NULL, signal_when_closed, &closer))
-		die("make a thread");
-	if (close_range(FIRST, device, 0) || pthread_join(other, NULL))
-		die("close the device");
-}
-
-TEST_F(remains, closed_beside_a_signal)
-{
-	expect_no_worker(_metadata, self, close_beside_a_signal);
-}
-
-/* What another thread is in the middle of. */
-struct call {
-	const struct part *part;
-	int device, socket;
-	pid_t tid;		/* atomic */
-};
-
-static void *send_for_long(void *argument)
-{
-	struct call *call = argument;
-	struct zcopy_completion done;
-
-	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
-	if (send_parts(call->device, call->socket, call->part, 1, 0, &done) ||
-	    !done.error)
-		die("the call does not fail");
-	return NULL;
-}
-
-/* The worker is of no use to that call, but it may come to need one. */
-static void close_beside_a_call(const FIXTURE_DATA(remains) *self, int device)
-{
-	struct call call = { .part = &self->part, .device = device };
-	struct pair pair;
-	pthread_t other;
-
-	pair_open(&pair, TCP4, SMALL);
-	call.socket = pair.tx;
-	if (pthread_create(&other, NULL, send_for_long, &call))
-		die("make a thread");
-	while (!__atomic_load_n(&call.tid, __ATOMIC_ACQUIRE))
-		;
-	if (!await_sleep(call.tid) || !await_full(pair.tx))
-		die("the call does not wait");
-	close(device);
-	close(pair.rx);
-	if (pthread_join(other, NULL))
-		die("join");
-}
-
-TEST_F(remains, closed_beside_a_call)
-{
-	expect_no_worker(_metadata, self, close_beside_a_call);
 }
 
 /* What a thread of the kernel closes, for whomever: does it come to be closed? */
